@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Everything that can be configured, as plain structs whose initial values are the defaults.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "core/monitor.hpp"
+
+namespace tallygate::config {
+
+enum class Attach : std::uint8_t { automatic, native, generic, tc };
+enum class Mode : std::uint8_t { observe, enforce };
+
+struct Gate {
+    std::vector<std::string> interfaces;
+    Attach attach = Attach::automatic;
+    Mode mode = Mode::observe;
+    bool strict = false;
+    std::chrono::seconds lease{60};
+    std::string pin_dir = "/sys/fs/bpf/tallygate";
+    unsigned ipv6_source_bits = 64; ///< 64 to 128
+    std::uint32_t sources_max = 1U << 20;
+    std::uint32_t claims_max = 1U << 18;
+    std::uint32_t flows_max = 1U << 20;
+    std::uint32_t pending_max = 1U << 22; ///< a power of two
+    std::uint32_t networks_max = 1U << 16;
+};
+
+struct State {
+    std::string dir = "/var/lib/tallygate";
+};
+
+struct Control {
+    std::string socket = "/run/tallygate/control.sock";
+};
+
+struct Http {
+    std::optional<Endpoint> listen; ///< off unless given
+};
+
+struct Service {
+    std::string name;                ///< 1 to 63 of a-z 0-9 - _ .
+    std::vector<std::uint16_t> ports; ///< on any local address
+    std::vector<Endpoint> listeners; ///< or these alone
+};
+
+struct Network {
+    std::string name;
+    std::vector<Block> cidrs;
+};
+
+struct Windows {
+    std::vector<core::Monitor> monitors{{60, 10}, {900, 4}, {3600, 24}};
+};
+
+struct Config {
+    std::string file; ///< where it was read from; for messages
+    Gate gate;
+    State state;
+    Control control;
+    Http http;
+    std::vector<Service> services;
+    Windows windows;
+    std::vector<Network> networks;
+};
+
+} // namespace tallygate::config

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Questions that front-ends ask, and the answers that they print. A front-end turns its
+// protocol into a question; nothing in here knows a protocol.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/result.hpp"
+#include "core/ledger.hpp"
+#include "core/seams.hpp"
+
+namespace tallygate::core {
+
+struct LiveQuestion {
+    Block block = Block::all(Family::ipv4);
+    std::optional<std::string> service;
+    std::optional<Endpoint> listener; ///< excludes `service`
+};
+
+struct CountQuestion {
+    Block block = Block::all(Family::ipv4);
+    std::string monitor; ///< "60,10", one of the configured ones
+    std::uint32_t start = 0;
+    std::optional<std::uint32_t> end; ///< start, if it is not given
+    Event event = Event::connections;
+    std::optional<std::string> service;
+};
+
+struct TopQuestion {
+    std::optional<Block> block; ///< both families, if it is not given
+    std::optional<std::string> service;
+    TopBy by = TopBy::connections;
+    std::optional<std::string> monitor; ///< the first configured one, if it is not given
+    std::size_t rows_max = 10;          ///< 1 to 1,000
+};
+
+/// A value with its bounds and its time.
+struct Answer {
+    std::int64_t value = 0;
+    bool exact = true;
+    std::int64_t lower = 0; ///< lower <= value <= upper; all equal when exact
+    std::int64_t upper = 0;
+    double rate_per_second = 0; ///< value over the span elapsed; 0 for live
+    UnixTime as_of;             ///< all that the gate had counted until then is included
+    UnixTime since;             ///< what was before this, nobody counted
+};
+
+/// How a question can be wrong. Front-ends map it to their own codes.
+enum class Wrong : int { malformed = 1, unknown = 2 };
+
+/// Answers questions from the ledger, after asking the gate for what it has just counted.
+/// Errors carry a Wrong as their code and name what is known. Borrows everything.
+class Questions {
+public:
+    Questions(Ledger &ledger, Gate &gate, const Clock &clock);
+
+    /// The configured services. Replaced at a reload.
+    void set_services(std::map<std::string, ServiceId> services);
+    const std::map<std::string, ServiceId> &services() const { return services_; }
+
+    Result<Answer> live(const LiveQuestion &question);
+    Result<Answer> count(const CountQuestion &question);
+    Result<std::vector<SourceRow>> top(const TopQuestion &question);
+
+    const Ledger &ledger() const { return ledger_; }
+    Gate &gate() { return gate_; }
+    const Clock &clock() const { return clock_; }
+    /// Told after each walk: how long ago an answer about a large block may have been true.
+    void set_walked_at(UnixTime walked_at) { walked_at_ = walked_at; }
+    UnixTime walked_at() const { return walked_at_; }
+
+private:
+    Result<std::optional<ServiceId>> find_service(const std::optional<std::string> &name) const;
+    Result<Monitor> find_monitor(const std::string &text) const;
+
+    Ledger &ledger_;
+    Gate &gate_;
+    const Clock &clock_;
+    std::map<std::string, ServiceId> services_;
+    UnixTime walked_at_;
+};
+
+} // namespace tallygate::core

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the core and the front-ends ask of the world, so that tests can stand in for it: the
+// time, and the gate in the kernel.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/result.hpp"
+
+namespace tallygate::core {
+
+using UnixTime = std::chrono::sys_time<std::chrono::nanoseconds>;
+
+class Clock {
+public:
+    virtual ~Clock() = default;
+    virtual UnixTime now() const = 0;
+};
+
+/// A service by its number in the kernel's tables, 1 to 255. 0 is none.
+using ServiceId = std::uint16_t;
+
+/// Totals that only grow, as the kernel keeps them.
+struct Tally {
+    std::uint64_t syn = 0;
+    std::uint64_t opened = 0;
+    std::uint64_t closed = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t would_drop = 0;
+
+    auto operator<=>(const Tally &) const = default;
+    Tally &operator+=(const Tally &other);
+    /// Flows open now. A count read between its halves never shows below 0.
+    std::uint64_t live() const { return opened > closed ? opened - closed : 0; }
+};
+
+/// One of the networks that the operator names, with what its nested networks counted.
+struct NetworkCounts {
+    std::string name;
+    Block block = Block::all(Family::ipv4);
+    Tally tally;
+};
+
+struct VerdictCount {
+    std::string hook;    ///< "ingress" or "egress"
+    std::string verdict; ///< the label of include/tallygate/verdicts.h
+    std::uint64_t packets = 0;
+};
+
+/// A table of the gate: how full it is. An `entries` that costs a walk is left out.
+struct TableUse {
+    std::string name;
+    std::uint64_t entries_max = 0;
+    std::optional<std::uint64_t> entries;
+};
+
+struct AttachmentStatus {
+    std::string interface;
+    std::string direction; ///< "ingress" or "egress"
+    std::string how;       ///< "native", "generic", "tcx" or "clsact"
+    std::string note;      ///< why not better; empty if it is the best there is
+    bool adopted = false;  ///< found in place at start, and its program replaced
+};
+
+struct GateStatus {
+    std::string mode;                  ///< "observe" or "enforce"
+    bool strict = false;
+    std::string pin_dir;               ///< with the layout's directory
+    unsigned layout = 0;
+    std::string program_tag;           ///< of the ingress program, as bpftool prints it
+    UnixTime counting_since;           ///< when the maps were made
+    std::vector<AttachmentStatus> attachments;
+    std::vector<TableUse> tables;
+    std::vector<std::string> warnings; ///< sentences for the operator
+};
+
+/// The programs in the kernel, as the rest of the daemon knows them.
+class Gate {
+public:
+    virtual ~Gate() = default;
+
+    /// Brings the ledger up to this moment for the sources of `block`, if they are few enough
+    /// (1,024) to be read while somebody waits. Answers whether it did.
+    virtual bool refresh(const Block &block) = 0;
+
+    /// Flows open now from `block` to one address and port, or to any when there is none.
+    /// Walks the flows: exact, and slower than the ledger's sums.
+    virtual Result<std::uint64_t> count_flows(const Block &block,
+                                              const std::optional<Endpoint> &listener) const = 0;
+
+    /// The gate's totals for one service and family: exact under any flood.
+    virtual Tally service_tally(ServiceId service, Family family) const = 0;
+
+    virtual std::vector<VerdictCount> verdicts() const = 0;
+    virtual std::vector<NetworkCounts> networks() const = 0;
+    virtual GateStatus status() const = 0;
+    /// The prefix length that makes a source of an IPv6 address: 64, or as configured.
+    virtual unsigned ipv6_source_bits() const = 0;
+};
+
+} // namespace tallygate::core
