@@ -146,12 +146,11 @@ struct tg_progress {
 TG_ABI_SIZE(struct tg_progress, 8);
 
 /*
- * The server's SYN-ACK, remembered until the client's ACK proves it was received. Both halves
- * are written and read as one word, so a reader never sees a tag with another's number.
+ * The server's SYN-ACK, remembered until the client's ACK proves it was received. One word, so
+ * a reader never sees the tag of one connection with the number of another.
  */
 struct tg_pending {
-    __u32 tag;    /* hash bits of the connection; 0: empty */
-    __u32 number; /* the server's initial sequence number plus one, host order */
+    __u64 word; /* tag << 32 | the server's first sequence number after its SYN; 0: empty */
 };
 TG_ABI_SIZE(struct tg_pending, 8);
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Is this packet to, or from, something that we guard? And can its sender be real? */
+#pragma once
+
+#include "maps.h"
+#include "parse.h"
+
+/* The id of the service at the server's end; 0 if nobody guards it. */
+static __always_inline __u16 find_service(const struct packet *packet)
+{
+    struct tg_listener listener = {.addr = packet->ends.server, .port = packet->ends.server_port};
+    __u32 port = bpf_ntohs(packet->ends.server_port);
+    const struct tg_port *entry = bpf_map_lookup_elem(&ports, &port);
+    const __u32 *service;
+
+    if (!entry)
+        return 0;
+    if (!entry->listed)
+        return entry->service;
+
+    service = bpf_map_lookup_elem(&listeners, &listener);
+    return service ? *service : entry->service;
+}
+
+static __always_inline bool is_same_addr(const struct tg_addr *one, const struct tg_addr *other)
+{
+    return one->words[0] == other->words[0] && one->words[1] == other->words[1] &&
+           one->words[2] == other->words[2] && one->words[3] == other->words[3];
+}
+
+/* This host, loopback, multicast and broadcast: what the kernel calls martian sources. */
+static __always_inline bool is_bogon_ipv4(__be32 addr)
+{
+    __u32 host = bpf_ntohl(addr);
+    __u32 first_octet = host >> 24;
+
+    return first_octet == 0 || first_octet == 127 || (first_octet & 0xf0) == 224 ||
+           host == 0xffffffff;
+}
+
+/* ::, ::1 and multicast; and ::ffff:0:0/96, which would pass for IPv4 in our tables. */
+static __always_inline bool is_bogon_ipv6(const struct tg_addr *addr)
+{
+    if ((addr->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000))
+        return true;
+    if (addr->words[0] || addr->words[1])
+        return false;
+    return addr->words[2] == bpf_htonl(0x0000ffff) ||
+           (!addr->words[2] && bpf_ntohl(addr->words[3]) <= 1);
+}
+
+/* A sender that cannot be: it gets no table entry, whoever it claims to be. */
+static __always_inline bool is_bogon(const struct packet *packet)
+{
+    if (is_same_addr(&packet->ends.client, &packet->ends.server))
+        return true;
+    return packet->ipv6 ? is_bogon_ipv6(&packet->ends.client)
+                        : is_bogon_ipv4(packet->ends.client.words[3]);
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The gate. A packet is parsed, judged by one stage after another, and recorded once.
+ *
+ *     bytes -> parse_packet -> facts -> judge -> verdict -> harden -> record -> action
+ *
+ * The same judge serves both hooks: ingress is XDP (or tc where XDP cannot be had) and sees
+ * what clients send, egress is tc and sees what our server answers.
+ *
+ *     parse.h     bytes to facts              sources.h   SYN tallies, claimed and proven
+ *     services.h  is it ours, can it be       pending.h   which ACK proves a handshake
+ *     tallies.h   services and networks       flows.h     open, follow, close
+ *     maps.h      every table                 abi.h       every layout the daemon shares
+ */
+#include <linux/bpf.h>
+
+#include <linux/pkt_cls.h>
+
+#include "flows.h"
+#include "maps.h"
+#include "parse.h"
+#include "services.h"
+#include "sources.h"
+
+/* Set before loading, where the kernel has the helper and takes XDP programs for large frames. */
+const volatile bool has_fragments = false;
+
+/* A client's packet to a service. */
+static __always_inline enum tg_verdict judge_ingress(const struct packet *packet, __u16 service)
+{
+    struct tg_flow *flow;
+    __u64 state = 0;
+
+    if (is_bogon(packet))
+        return TG_PASS_BOGON;
+    if (packet->syn)
+        return packet->ack ? TG_PASS_SYN_ACK_IN : count_syn(packet, service);
+
+    flow = find_flow(&packet->ends, &state);
+    if (flow)
+        return follow_client(packet, flow, state);
+    return packet->rst ? TG_PASS_UNKNOWN_FLOW : open_flow(packet, service);
+}
+
+/* A service's packet to a client. Nothing opens here: a banner may leave after the RST came. */
+static __always_inline enum tg_verdict judge_egress(const struct packet *packet)
+{
+    __u64 state = 0;
+    struct tg_flow *flow = find_flow(&packet->ends, &state);
+
+    if (packet->syn)
+        return packet->ack ? answer_syn(packet, flow, state) : TG_PASS_UNKNOWN_FLOW;
+    return flow ? follow_server(packet, flow, state) : TG_PASS_UNKNOWN_FLOW;
+}
+
+static __always_inline enum tg_verdict judge(struct cursor *cursor, enum tg_hook hook)
+{
+    struct packet packet = {};
+    enum tg_verdict verdict = parse_packet(cursor, &packet, hook);
+    __u16 service = 0;
+
+    if (packet.ports_known) {
+        service = find_service(&packet);
+        if (!service)
+            return TG_PASS_NOT_WATCHED;
+    }
+    if (verdict != TG_UNDECIDED)
+        return verdict;
+    return hook == TG_HOOK_INGRESS ? judge_ingress(&packet, service) : judge_egress(&packet);
+}
+
+/* May anything be dropped now? Not unless someone said so, and the daemon is alive. */
+static __always_inline bool is_enforcing(const struct tg_settings *now)
+{
+    return now->mode == TG_MODE_ENFORCE && now_ns() < now->lease_until_ns;
+}
+
+/* In strict mode a bad packet's verdict becomes its DROP_ twin. */
+static __always_inline enum tg_verdict harden(enum tg_verdict verdict)
+{
+    const struct tg_settings *now;
+
+    _Static_assert(TG_DROP_BOGON - TG_DROP_MALFORMED == TG_PASS_BOGON - TG_PASS_MALFORMED,
+                   "the twins stand in the same order");
+    if (verdict < TG_PASS_MALFORMED || verdict > TG_PASS_BOGON)
+        return verdict;
+    now = find_settings();
+    if (!now || !now->strict || !is_enforcing(now))
+        return verdict;
+    return verdict - TG_PASS_MALFORMED + TG_DROP_MALFORMED;
+}
+
+/* The one exit: every packet is counted here, once, under the reason it left for. */
+static __always_inline enum tg_verdict record(enum tg_verdict verdict, enum tg_hook hook)
+{
+    __u32 index = hook * TG_VERDICT_COUNT + verdict;
+    __u64 *count = bpf_map_lookup_elem(&verdict_counts, &index);
+
+    if (count)
+        (*count)++;
+    return verdict;
+}
+
+SEC("xdp")
+int gate_xdp(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data;
+    void *end = (void *)(long)ctx->data_end;
+    struct cursor cursor = {data, end, end - data};
+
+    if (has_fragments)
+        cursor.left = bpf_xdp_get_buff_len(ctx);
+    return tg_verdict_drops(record(harden(judge(&cursor, TG_HOOK_INGRESS)), TG_HOOK_INGRESS))
+               ? XDP_DROP
+               : XDP_PASS;
+}
+
+SEC("tc")
+int gate_tc_ingress(struct __sk_buff *skb)
+{
+    struct cursor cursor;
+
+    /* Headers may lie outside of what tc can read; those of 256 bytes we can ask for. */
+    bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
+    cursor = (struct cursor){(void *)(long)skb->data, (void *)(long)skb->data_end, skb->len};
+    return tg_verdict_drops(record(harden(judge(&cursor, TG_HOOK_INGRESS)), TG_HOOK_INGRESS))
+               ? TC_ACT_SHOT
+               : TC_ACT_UNSPEC;
+}
+
+/* What our own server sends is never dropped. */
+SEC("tc")
+int gate_tc_egress(struct __sk_buff *skb)
+{
+    struct cursor cursor = {(void *)(long)skb->data, (void *)(long)skb->data_end, skb->len};
+
+    record(judge(&cursor, TG_HOOK_EGRESS), TG_HOOK_EGRESS);
+    return TC_ACT_UNSPEC;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
