@@ -3,26 +3,28 @@
 // The one data structure behind every answer: amounts added at addresses, summed over blocks.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <vector>
 
 #include "base/address.hpp"
+#include "core/sorted_runs.hpp"
 
 namespace tallygate::core {
 
 /// Amounts by address, with the sum over any block of either family.
 ///
-/// Sorted runs whose sizes double (the logarithmic method): an amount joins a small unsorted
-/// tail; a full tail becomes a run, and runs of like size merge. Each run carries prefix sums,
-/// so a block costs two binary searches a run, whatever its length. Adding costs O(log n)
-/// amortised, with a merge of everything now and then. Amounts may be negative; an address
-/// whose amounts cancel leaves at the next merge.
+/// A block is a range of neighbouring addresses, so SortedRuns answers for it: two binary
+/// searches a run, whatever the block's length. Adding costs O(log n) amortised, with a merge
+/// of everything now and then. Amounts may be negative; an address whose amounts cancel leaves
+/// at the next merge. Each family has runs of its own: an IPv4 address takes 12 bytes in a run
+/// instead of 24, and no IPv6 block can reach it.
 class BlockSums {
 public:
     void add(const Address &address, std::int64_t amount);
+    /// Adds what `other` holds in `block`. Linear in that.
+    void add_all(const BlockSums &other, const Block &block);
 
     /// The sum over the addresses of `block`. O(log² n), plus the tail.
     std::int64_t sum(const Block &block) const;
@@ -37,8 +39,25 @@ public:
     /// Merges everything into one run. For a window that has closed.
     void compact();
 
-    bool empty() const;
-    std::size_t bytes() const;
+    /// Whether nothing was added, or all of it cancelled and was merged since.
+    bool empty() const { return ipv4_.empty() && ipv6_.empty(); }
+    /// Of heap memory in use.
+    std::size_t bytes() const { return ipv4_.bytes() + ipv6_.bytes(); }
+
+private:
+    struct Ipv6Key {
+        std::uint64_t high = 0;
+        std::uint64_t low = 0;
+
+        auto operator<=>(const Ipv6Key &) const = default;
+    };
+
+    static std::uint32_t ipv4_key(const Address &address);
+    static Ipv6Key ipv6_key(const Address &address);
+    static Address address_of(const Ipv6Key &key);
+
+    SortedRuns<std::uint32_t> ipv4_;
+    SortedRuns<Ipv6Key> ipv6_;
 };
 
 } // namespace tallygate::core

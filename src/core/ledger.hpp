@@ -3,6 +3,8 @@
 // The daemon's windows over what the gate counts. Pure: it is told what happened and when.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -19,6 +21,7 @@
 namespace tallygate::core {
 
 enum class Event : std::uint8_t { connections, syn, dropped };
+inline constexpr std::size_t event_count = 3;
 
 std::string_view event_name(Event event);
 /// "connections", "syn" or "dropped"; else an error that names them.
@@ -44,6 +47,9 @@ struct SourceRow {
 
 enum class TopBy : std::uint8_t { live, connections, syn };
 
+/// Whether `row` comes before `other` in a list by `by`: more first, then by address.
+bool comes_before(const SourceRow &row, const SourceRow &other, TopBy by);
+
 class Ledger {
 public:
     explicit Ledger(std::vector<Monitor> monitors);
@@ -55,6 +61,15 @@ public:
 
     void record(const SourceChange &change, UnixTime now);
 
+    /// Tells the true totals of a service and family, after what is known of their sources was
+    /// recorded. A claimed source may be forgotten before anybody looked at it: the SYNs and
+    /// drops by which the truth exceeds the records are charged to the windows of `now`, to the
+    /// family as a whole, and taken back if their source turns up after all.
+    void reconcile(ServiceId service, Family family, const Tally &total, UnixTime now);
+
+    /// Whether every SYN and drop in `total` was recorded or charged by reconcile().
+    bool is_reconciled(ServiceId service, Family family, const Tally &total) const;
+
     /// Flows open now in `block`; without a service, at all of them.
     std::int64_t live(const Block &block, std::optional<ServiceId> service) const;
 
@@ -64,8 +79,14 @@ public:
                        const Monitor &monitor, std::uint32_t start, std::uint32_t end,
                        UnixTime now) const;
 
-    /// The sources of `block` with the most of `by`, most first, at most `rows_max`.
-    /// Connections and SYNs are those of all windows that `monitor` keeps.
+    /// Events in the same windows that some address of `family` caused, and nobody knows which:
+    /// any block's true count may be higher by as much, and that of the whole family is.
+    std::int64_t unattributed(Family family, std::optional<ServiceId> service, Event event,
+                              const Monitor &monitor, std::uint32_t start, std::uint32_t end,
+                              UnixTime now) const;
+
+    /// The sources of `block` with the most of `by`, most first, at most `rows_max`; none that
+    /// has 0 of it. Connections and SYNs are those of all windows that `monitor` keeps.
     std::vector<SourceRow> top(const Block &block, std::optional<ServiceId> service, TopBy by,
                                const Monitor &monitor, std::size_t rows_max, UnixTime now) const;
 
@@ -75,8 +96,33 @@ public:
     std::size_t bytes() const;
 
 private:
+    /// By window size: monitors of one size share their windows, as many as the longest keeps.
+    using WindowsBySize = std::map<std::uint32_t, Windows>;
+
+    struct EventBook {
+        WindowsBySize attributed;
+        WindowsBySize unattributed;                      ///< under the family's first address
+        std::array<std::uint64_t, 2> attributed_total{}; ///< by family
+        std::array<std::int64_t, 2> unattributed_total{};
+
+        std::int64_t missing(Family family, std::uint64_t total) const;
+    };
+
+    struct ServiceBook {
+        BlockSums live;
+        std::array<EventBook, event_count> events;
+
+        EventBook &of(Event event) { return events[static_cast<std::size_t>(event)]; }
+        const EventBook &of(Event event) const { return events[static_cast<std::size_t>(event)]; }
+    };
+
+    ServiceBook &book_of(ServiceId service);
+    std::vector<const ServiceBook *> books_of(std::optional<ServiceId> service) const;
+    void fit_windows(ServiceBook &book) const;
+
     std::vector<Monitor> monitors_;
-    // For the implementer: live BlockSums by service, Windows by (service, event, monitor).
+    std::map<std::uint32_t, std::uint32_t> windows_by_size_; ///< the most that a monitor keeps
+    std::map<ServiceId, ServiceBook> books_;
 };
 
 } // namespace tallygate::core

@@ -46,18 +46,28 @@ struct Answer {
     bool exact = true;
     std::int64_t lower = 0; ///< lower <= value <= upper; all equal when exact
     std::int64_t upper = 0;
-    double rate_per_second = 0; ///< value over the span elapsed; 0 for live
-    UnixTime as_of;             ///< all that the gate had counted until then is included
-    UnixTime since;             ///< what was before this, nobody counted
+    /// Value over the span elapsed: whole windows, but of window 0 only what is over, and never
+    /// less than a second. 0 for live.
+    double rate_per_second = 0;
+    UnixTime as_of; ///< all that the gate had counted until then is included
+    UnixTime since; ///< what was before this, nobody counted
 };
 
 /// How a question can be wrong. Front-ends map it to their own codes.
 enum class Wrong : int { malformed = 1, unknown = 2 };
 
 /// Answers questions from the ledger, after asking the gate for what it has just counted.
-/// Errors carry a Wrong as their code and name what is known. Borrows everything.
+/// Errors carry a Wrong as their code and name what is known; code 0 is the gate's failure, and
+/// nobody's who asked. Borrows everything.
+///
+/// Connections are exact. SYNs and drops of sources that the gate forgot before it was read are
+/// known by number only: they are in the value for a whole family, which stays exact, and in the
+/// upper bound for any other block. An IPv6 block longer than what the gate takes for one source
+/// gets that source's count as its upper bound.
 class Questions {
 public:
+    static constexpr std::size_t rows_max = 1'000;
+
     Questions(Ledger &ledger, Gate &gate, const Clock &clock);
 
     /// The configured services. Replaced at a reload.
@@ -71,19 +81,28 @@ public:
     const Ledger &ledger() const { return ledger_; }
     Gate &gate() { return gate_; }
     const Clock &clock() const { return clock_; }
-    /// Told after each walk: how long ago an answer about a large block may have been true.
-    void set_walked_at(UnixTime walked_at) { walked_at_ = walked_at; }
+    /// Told after each walk, when all its changes are recorded: how long ago an answer about a
+    /// large block may have been true. Reconciles the ledger with the gate's totals.
+    void set_walked_at(UnixTime walked_at);
     UnixTime walked_at() const { return walked_at_; }
+    /// When the ledger's windows began: when this was made, unless they were restored.
+    void set_windows_since(UnixTime since) { windows_since_ = since; }
 
 private:
     Result<std::optional<ServiceId>> find_service(const std::optional<std::string> &name) const;
     Result<Monitor> find_monitor(const std::string &text) const;
+    Result<std::int64_t> count_live(const LiveQuestion &question,
+                                    std::optional<ServiceId> service) const;
+    bool is_part_of_source(const Block &block) const;
+    Block whole_sources(const Block &block) const;
+    bool is_reconciled(Family family, std::optional<ServiceId> service) const;
 
     Ledger &ledger_;
     Gate &gate_;
     const Clock &clock_;
     std::map<std::string, ServiceId> services_;
     UnixTime walked_at_;
+    UnixTime windows_since_;
 };
 
 } // namespace tallygate::core

@@ -70,12 +70,12 @@ struct AttachmentStatus {
 };
 
 struct GateStatus {
-    std::string mode;                  ///< "observe" or "enforce"
+    std::string mode; ///< "observe" or "enforce"
     bool strict = false;
-    std::string pin_dir;               ///< with the layout's directory
+    std::string pin_dir; ///< with the layout's directory
     unsigned layout = 0;
-    std::string program_tag;           ///< of the ingress program, as bpftool prints it
-    UnixTime counting_since;           ///< when the maps were made
+    std::string program_tag; ///< of the ingress program, as bpftool prints it
+    UnixTime counting_since; ///< when the maps were made
     std::vector<AttachmentStatus> attachments;
     std::vector<TableUse> tables;
     std::vector<std::string> warnings; ///< sentences for the operator
@@ -90,10 +90,11 @@ public:
     /// (1,024) to be read while somebody waits. Answers whether it did.
     virtual bool refresh(const Block &block) = 0;
 
-    /// Flows open now from `block` to one address and port, or to any when there is none.
-    /// Walks the flows: exact, and slower than the ledger's sums.
+    /// Flows open now from `block` to one address and port, or to any when there is none, and
+    /// of one service, or of any. Walks the flows: exact, and slower than the ledger's sums.
     virtual Result<std::uint64_t> count_flows(const Block &block,
-                                              const std::optional<Endpoint> &listener) const = 0;
+                                              const std::optional<Endpoint> &listener,
+                                              std::optional<ServiceId> service) const = 0;
 
     /// The gate's totals for one service and family: exact under any flood.
     virtual Tally service_tally(ServiceId service, Family family) const = 0;
@@ -101,6 +102,9 @@ public:
     virtual std::vector<VerdictCount> verdicts() const = 0;
     virtual std::vector<NetworkCounts> networks() const = 0;
     virtual GateStatus status() const = 0;
+    /// When the maps were made: status().counting_since, for those who ask often. A gate that
+    /// can tell it without the rest of its status should.
+    virtual UnixTime counting_since() const { return status().counting_since; }
     /// The prefix length that makes a source of an IPv6 address: 64, or as configured.
     virtual unsigned ipv6_source_bits() const = 0;
 };

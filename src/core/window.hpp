@@ -11,6 +11,9 @@
 
 namespace tallygate::core {
 
+/// The window that `now` is in, counted from 1970: the same on every node.
+std::int64_t window_index(std::uint32_t window_seconds, UnixTime now);
+
 /// The windows of one monitor for one event: sparse, kept by absolute index (Unix seconds /
 /// window size), so that a clock set back or forth moves where events land and loses none.
 class Windows {
@@ -18,12 +21,29 @@ public:
     explicit Windows(Monitor monitor) : monitor_(monitor) {}
 
     const Monitor &monitor() const { return monitor_; }
+    /// Keeps another number of windows from now on; forget_old drops what is then too much.
+    void set_windows(std::uint32_t windows) { monitor_.windows = windows; }
 
     void add(const Address &address, std::int64_t amount, UnixTime now);
+
     /// Windows start (newer) to end (older), inclusive, counted back from the one of `now`.
     std::int64_t sum(const Block &block, std::uint32_t start, std::uint32_t end,
                      UnixTime now) const;
+
+    /// Adds what the same windows hold of `block` to `sums`, address by address.
+    void add_to(BlockSums &sums, const Block &block, std::uint32_t start, std::uint32_t end,
+                UnixTime now) const;
+
+    /// Drops windows more than monitor().windows before or after that of `now`, and compacts
+    /// those that have closed.
+    ///
+    /// One window more than can be asked for stays, for a clock that is set back a little. A
+    /// window of the future is what a clock left behind that was set back. Near ones stay: when
+    /// their time comes, what is in them is no older than what the monitor may speak of. From
+    /// further away it would come back as news long after it happened.
     void forget_old(UnixTime now);
+
+    std::size_t bytes() const;
 
 private:
     Monitor monitor_;

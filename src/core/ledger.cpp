@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/ledger.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace tallygate::core {
+namespace {
+
+constexpr std::array<std::pair<Event, std::string_view>, event_count> event_names = {{
+    {Event::connections, "connections"},
+    {Event::syn, "syn"},
+    {Event::dropped, "dropped"},
+}};
+
+/// Those that a claimed source causes, which may be forgotten before anybody looked at it.
+constexpr std::array claimed_events = {Event::syn, Event::dropped};
+
+template <typename Totals>
+std::uint64_t total_of(const Totals &totals, Event event)
+{
+    switch (event) {
+    case Event::connections:
+        return totals.opened;
+    case Event::syn:
+        return totals.syn;
+    case Event::dropped:
+        return totals.dropped;
+    }
+    return 0;
+}
+
+std::int64_t amount_of(const SourceRow &row, TopBy by)
+{
+    switch (by) {
+    case TopBy::live:
+        return row.live;
+    case TopBy::connections:
+        return row.connections;
+    case TopBy::syn:
+        return row.syn;
+    }
+    return 0;
+}
+
+std::int64_t as_signed(std::uint64_t total)
+{
+    return static_cast<std::int64_t>(total);
+}
+
+std::size_t index_of(Family family)
+{
+    return static_cast<std::size_t>(family);
+}
+
+} // namespace
+
+std::string_view event_name(Event event)
+{
+    const auto *const found = std::ranges::find(event_names, event, [](auto e) { return e.first; });
+    return found->second;
+}
+
+Result<Event> parse_event(std::string_view text)
+{
+    std::string known;
+
+    for (const auto &[event, name] : event_names) {
+        if (text == name)
+            return event;
+        known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    return Error{"there is no event '" + std::string(text) + "': expected one of " + known};
+}
+
+bool comes_before(const SourceRow &row, const SourceRow &other, TopBy by)
+{
+    const auto amount = amount_of(row, by);
+    const auto other_amount = amount_of(other, by);
+
+    return amount != other_amount ? amount > other_amount : row.source < other.source;
+}
+
+/// By how much `total` exceeds what was recorded and charged; negative if too much was charged.
+std::int64_t Ledger::EventBook::missing(Family family, std::uint64_t total) const
+{
+    const auto unrecorded = as_signed(total) - as_signed(attributed_total[index_of(family)]);
+    return std::max<std::int64_t>(unrecorded, 0) - unattributed_total[index_of(family)];
+}
+
+Ledger::Ledger(std::vector<Monitor> monitors)
+{
+    set_monitors(std::move(monitors));
+}
+
+void Ledger::set_monitors(std::vector<Monitor> monitors)
+{
+    monitors_ = std::move(monitors);
+    windows_by_size_.clear();
+    for (const Monitor &monitor : monitors_) {
+        auto &windows = windows_by_size_[monitor.window_seconds];
+        windows = std::max(windows, monitor.windows);
+    }
+    for (auto &[service, book] : books_)
+        fit_windows(book);
+}
+
+void Ledger::fit_windows(ServiceBook &book) const
+{
+    for (EventBook &event : book.events) {
+        for (WindowsBySize *by_size : {&event.attributed, &event.unattributed}) {
+            std::erase_if(*by_size, [&](const auto &entry) {
+                return !windows_by_size_.contains(entry.first);
+            });
+            for (const auto &[size, windows] : windows_by_size_)
+                by_size->try_emplace(size, Monitor{size, windows})
+                    .first->second.set_windows(windows);
+        }
+    }
+}
+
+Ledger::ServiceBook &Ledger::book_of(ServiceId service)
+{
+    const auto [entry, is_new] = books_.try_emplace(service);
+    if (is_new)
+        fit_windows(entry->second);
+    return entry->second;
+}
+
+std::vector<const Ledger::ServiceBook *> Ledger::books_of(std::optional<ServiceId> service) const
+{
+    std::vector<const ServiceBook *> books;
+
+    for (const auto &[id, book] : books_)
+        if (!service || *service == id)
+            books.push_back(&book);
+    return books;
+}
+
+void Ledger::record(const SourceChange &change, UnixTime now)
+{
+    ServiceBook &book = book_of(change.service);
+
+    book.live.add(change.source, as_signed(change.opened) - as_signed(change.closed));
+    for (const auto &[event, name] : event_names) {
+        const auto amount = total_of(change, event);
+        if (amount == 0)
+            continue;
+        EventBook &event_book = book.of(event);
+        event_book.attributed_total[index_of(change.source.family())] += amount;
+        for (auto &[size, windows] : event_book.attributed)
+            windows.add(change.source, as_signed(amount), now);
+    }
+}
+
+void Ledger::reconcile(ServiceId service, Family family, const Tally &total, UnixTime now)
+{
+    ServiceBook &book = book_of(service);
+
+    for (const Event event : claimed_events) {
+        EventBook &event_book = book.of(event);
+        const auto missing = event_book.missing(family, total_of(total, event));
+        event_book.unattributed_total[index_of(family)] += missing;
+        for (auto &[size, windows] : event_book.unattributed)
+            windows.add(Block::all(family).first(), missing, now);
+    }
+}
+
+bool Ledger::is_reconciled(ServiceId service, Family family, const Tally &total) const
+{
+    const auto book = books_.find(service);
+    if (book == books_.end())
+        return total.syn == 0 && total.dropped == 0;
+    return std::ranges::all_of(claimed_events, [&](Event event) {
+        return book->second.of(event).missing(family, total_of(total, event)) <= 0;
+    });
+}
+
+std::int64_t Ledger::live(const Block &block, std::optional<ServiceId> service) const
+{
+    std::int64_t live = 0;
+
+    for (const ServiceBook *book : books_of(service))
+        live += book->live.sum(block);
+    // A walk may read a source between the two halves of a flow's end.
+    return std::max<std::int64_t>(live, 0);
+}
+
+std::int64_t Ledger::count(const Block &block, std::optional<ServiceId> service, Event event,
+                           const Monitor &monitor, std::uint32_t start, std::uint32_t end,
+                           UnixTime now) const
+{
+    assert(windows_by_size_.contains(monitor.window_seconds));
+    assert(start <= end && end < monitor.windows);
+    std::int64_t count = 0;
+
+    for (const ServiceBook *book : books_of(service))
+        count += book->of(event).attributed.at(monitor.window_seconds).sum(block, start, end, now);
+    return count;
+}
+
+std::int64_t Ledger::unattributed(Family family, std::optional<ServiceId> service, Event event,
+                                  const Monitor &monitor, std::uint32_t start, std::uint32_t end,
+                                  UnixTime now) const
+{
+    assert(windows_by_size_.contains(monitor.window_seconds));
+    std::int64_t count = 0;
+
+    for (const ServiceBook *book : books_of(service))
+        count += book->of(event)
+                     .unattributed.at(monitor.window_seconds)
+                     .sum(Block::all(family), start, end, now);
+    return count;
+}
+
+std::vector<SourceRow> Ledger::top(const Block &block, std::optional<ServiceId> service, TopBy by,
+                                   const Monitor &monitor, std::size_t rows_max, UnixTime now) const
+{
+    const std::uint32_t oldest = monitor.windows - 1;
+    const Event event = by == TopBy::syn ? Event::syn : Event::connections;
+    BlockSums sums;
+
+    for (const ServiceBook *book : books_of(service)) {
+        if (by == TopBy::live)
+            sums.add_all(book->live, block);
+        else
+            book->of(event)
+                .attributed.at(monitor.window_seconds)
+                .add_to(sums, block, 0, oldest, now);
+    }
+
+    std::vector<std::pair<Address, std::int64_t>> most;
+    sums.for_each(block, [&](const Address &source, std::int64_t amount) {
+        if (amount > 0)
+            most.emplace_back(source, amount);
+    });
+    const auto cut = most.begin() + static_cast<std::ptrdiff_t>(std::min(rows_max, most.size()));
+    std::partial_sort(most.begin(), cut, most.end(), [](const auto &one, const auto &other) {
+        return one.second != other.second ? one.second > other.second : one.first < other.first;
+    });
+
+    std::vector<SourceRow> rows;
+    for (auto entry = most.begin(); entry != cut; ++entry) {
+        const Block source{entry->first, 128};
+        rows.push_back({entry->first, live(source, service),
+                        count(source, service, Event::connections, monitor, 0, oldest, now),
+                        count(source, service, Event::syn, monitor, 0, oldest, now)});
+    }
+    return rows;
+}
+
+void Ledger::forget_old(UnixTime now)
+{
+    for (auto &[service, book] : books_)
+        for (EventBook &event : book.events)
+            for (WindowsBySize *by_size : {&event.attributed, &event.unattributed})
+                for (auto &[size, windows] : *by_size)
+                    windows.forget_old(now);
+}
+
+std::size_t Ledger::bytes() const
+{
+    std::size_t bytes = 0;
+
+    for (const auto &[service, book] : books_) {
+        bytes += sizeof(book) + book.live.bytes();
+        for (const EventBook &event : book.events)
+            for (const WindowsBySize *by_size : {&event.attributed, &event.unattributed})
+                for (const auto &[size, windows] : *by_size)
+                    bytes += sizeof(windows) + windows.bytes();
+    }
+    return bytes;
+}
+
+} // namespace tallygate::core

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/question.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+namespace tallygate::core {
+namespace {
+
+constexpr std::array both_families = {Family::ipv4, Family::ipv6};
+
+Error malformed(std::string message)
+{
+    return {std::move(message), static_cast<int>(Wrong::malformed)};
+}
+
+Error unknown(std::string message)
+{
+    return {std::move(message), static_cast<int>(Wrong::unknown)};
+}
+
+std::string lower_case(std::string text)
+{
+    for (char &letter : text)
+        if (letter >= 'A' && letter <= 'Z')
+            letter = static_cast<char>(letter - 'A' + 'a');
+    return text;
+}
+
+struct WindowRange {
+    std::uint32_t start;
+    std::uint32_t end;
+};
+
+Result<WindowRange> find_windows(const CountQuestion &question, const Monitor &monitor)
+{
+    const WindowRange range{question.start, question.end.value_or(question.start)};
+
+    if (range.start > range.end)
+        return malformed("window " + std::to_string(range.start) + " comes after window " +
+                         std::to_string(range.end) +
+                         ": expected the newer window first, and 0 is now");
+    if (range.end >= monitor.windows)
+        return malformed("monitor '" + monitor.text() + "' has no window " +
+                         std::to_string(range.end) + ": expected 0 (now) to " +
+                         std::to_string(monitor.windows - 1) + " (the oldest)");
+    return range;
+}
+
+double seconds_elapsed(const WindowRange &range, const Monitor &monitor, UnixTime now)
+{
+    using Seconds = std::chrono::duration<double>;
+    const double size = monitor.window_seconds;
+    double elapsed = size * (range.end - range.start + 1);
+
+    if (range.start == 0) {
+        const std::chrono::sys_seconds begin{std::chrono::seconds{
+            window_index(monitor.window_seconds, now) * monitor.window_seconds}};
+        elapsed -= size - std::chrono::duration_cast<Seconds>(now - begin).count();
+    }
+    // One event in a window's first millisecond is no thousand a second.
+    return std::max(elapsed, 1.0);
+}
+
+} // namespace
+
+Questions::Questions(Ledger &ledger, Gate &gate, const Clock &clock)
+    : ledger_(ledger), gate_(gate), clock_(clock), windows_since_(clock.now())
+{
+}
+
+void Questions::set_services(std::map<std::string, ServiceId> services)
+{
+    services_ = std::move(services);
+}
+
+void Questions::set_walked_at(UnixTime walked_at)
+{
+    walked_at_ = walked_at;
+    for (const auto &[name, service] : services_)
+        for (const Family family : both_families)
+            ledger_.reconcile(service, family, gate_.service_tally(service, family), walked_at);
+}
+
+Result<Answer> Questions::live(const LiveQuestion &question)
+{
+    if (question.listener && question.service)
+        return malformed("a question is about a service or about a listener, not about both");
+    const auto service = find_service(question.service);
+    if (!service)
+        return service.error();
+
+    const bool refreshed = gate_.refresh(question.block);
+    const bool walks_flows = question.listener || is_part_of_source(question.block);
+    const auto live = count_live(question, *service);
+    if (!live)
+        return live.error();
+
+    Answer answer;
+    answer.value = answer.lower = answer.upper = *live;
+    answer.as_of = refreshed || walks_flows ? clock_.now() : walked_at_;
+    answer.since = gate_.counting_since();
+    return answer;
+}
+
+Result<std::int64_t> Questions::count_live(const LiveQuestion &question,
+                                           std::optional<ServiceId> service) const
+{
+    if (!question.listener && !is_part_of_source(question.block))
+        return ledger_.live(question.block, service);
+    const auto flows = gate_.count_flows(question.block, question.listener, service);
+    if (!flows)
+        return Error{flows.error().message};
+    return static_cast<std::int64_t>(*flows);
+}
+
+Result<Answer> Questions::count(const CountQuestion &question)
+{
+    const auto service = find_service(question.service);
+    if (!service)
+        return service.error();
+    const auto monitor = find_monitor(question.monitor);
+    if (!monitor)
+        return monitor.error();
+    const auto range = find_windows(question, *monitor);
+    if (!range)
+        return range.error();
+
+    const Block block = whole_sources(question.block);
+    const Family family = block.family();
+    const bool refreshed = gate_.refresh(block);
+    const UnixTime now = clock_.now();
+    const auto unattributed = ledger_.unattributed(family, *service, question.event, *monitor,
+                                                   range->start, range->end, now);
+    Answer answer;
+    answer.value =
+        ledger_.count(block, *service, question.event, *monitor, range->start, range->end, now);
+    if (block == Block::all(family)) {
+        answer.value = std::max<std::int64_t>(answer.value + unattributed, 0);
+        answer.lower = answer.upper = answer.value;
+    } else {
+        answer.lower = is_part_of_source(question.block) ? 0 : answer.value;
+        answer.upper = answer.value + std::max<std::int64_t>(unattributed, 0);
+    }
+    answer.exact = answer.lower == answer.upper;
+    answer.rate_per_second =
+        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, now);
+
+    const bool includes_all =
+        question.event == Event::connections || is_reconciled(family, *service);
+    answer.as_of = refreshed && includes_all ? now : walked_at_;
+    answer.since = std::max(gate_.counting_since(), windows_since_);
+    return answer;
+}
+
+Result<std::vector<SourceRow>> Questions::top(const TopQuestion &question)
+{
+    const auto service = find_service(question.service);
+    if (!service)
+        return service.error();
+    if (question.rows_max == 0 || question.rows_max > rows_max)
+        return malformed("a list of " + std::to_string(question.rows_max) +
+                         " rows: expected 1 to " + std::to_string(rows_max));
+    if (!question.monitor && ledger_.monitors().empty())
+        return unknown("no monitor is configured");
+    const auto monitor =
+        question.monitor ? find_monitor(*question.monitor) : ledger_.monitors().front();
+    if (!monitor)
+        return monitor.error();
+
+    std::vector<Block> blocks;
+    if (question.block)
+        blocks.push_back(whole_sources(*question.block));
+    else
+        std::ranges::transform(both_families, std::back_inserter(blocks), Block::all);
+
+    std::vector<SourceRow> rows;
+    for (const Block &block : blocks) {
+        gate_.refresh(block);
+        std::ranges::copy(
+            ledger_.top(block, *service, question.by, *monitor, question.rows_max, clock_.now()),
+            std::back_inserter(rows));
+    }
+    std::ranges::sort(rows, [&](const SourceRow &row, const SourceRow &other) {
+        return comes_before(row, other, question.by);
+    });
+    if (rows.size() > question.rows_max)
+        rows.resize(question.rows_max);
+    return rows;
+}
+
+Result<std::optional<ServiceId>>
+Questions::find_service(const std::optional<std::string> &name) const
+{
+    if (!name)
+        return std::optional<ServiceId>{};
+    const auto found = services_.find(lower_case(*name));
+    if (found != services_.end())
+        return std::optional{found->second};
+
+    std::string known;
+    for (const auto &[known_name, id] : services_)
+        known += (known.empty() ? "expected one of " : ", ") + known_name;
+    return unknown("there is no service '" + *name +
+                   "': " + (known.empty() ? "none is configured" : known));
+}
+
+Result<Monitor> Questions::find_monitor(const std::string &text) const
+{
+    if (ledger_.monitors().empty())
+        return unknown("there is no monitor '" + text + "': none is configured");
+    const auto monitor = Monitor::parse(text);
+    if (monitor && std::ranges::find(ledger_.monitors(), *monitor) != ledger_.monitors().end())
+        return *monitor;
+
+    std::string known;
+    for (const Monitor &candidate : ledger_.monitors())
+        known += (known.empty() ? "\"" : ", \"") + candidate.text() + "\"";
+    if (!monitor)
+        return malformed(monitor.error().message + "; configured: " + known);
+    return unknown("there is no monitor \"" + text + "\": expected one of " + known);
+}
+
+/// Whether `block` is smaller than what the gate can tell apart.
+bool Questions::is_part_of_source(const Block &block) const
+{
+    return block.family() == Family::ipv6 && block.length_bits() > gate_.ipv6_source_bits();
+}
+
+Block Questions::whole_sources(const Block &block) const
+{
+    return is_part_of_source(block) ? Block{block.first(), gate_.ipv6_source_bits()} : block;
+}
+
+bool Questions::is_reconciled(Family family, std::optional<ServiceId> service) const
+{
+    return std::ranges::all_of(services_, [&](const auto &entry) {
+        const ServiceId id = entry.second;
+        return (service && *service != id) ||
+               ledger_.is_reconciled(id, family, gate_.service_tally(id, family));
+    });
+}
+
+} // namespace tallygate::core

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/window.hpp"
+
+#include <chrono>
+
+namespace tallygate::core {
+
+std::int64_t window_index(std::uint32_t window_seconds, UnixTime now)
+{
+    const std::int64_t seconds =
+        std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
+    const std::int64_t size = window_seconds;
+
+    // A clock before 1970 is wrong, but it must not make one window twice as long.
+    return seconds / size - (seconds % size < 0 ? 1 : 0);
+}
+
+void Windows::add(const Address &address, std::int64_t amount, UnixTime now)
+{
+    if (amount != 0)
+        by_index_[window_index(monitor_.window_seconds, now)].add(address, amount);
+}
+
+std::int64_t Windows::sum(const Block &block, std::uint32_t start, std::uint32_t end,
+                          UnixTime now) const
+{
+    const auto index = window_index(monitor_.window_seconds, now);
+    const auto after = by_index_.upper_bound(index - start);
+    std::int64_t sum = 0;
+
+    for (auto window = by_index_.lower_bound(index - end); window != after; ++window)
+        sum += window->second.sum(block);
+    return sum;
+}
+
+void Windows::add_to(BlockSums &sums, const Block &block, std::uint32_t start, std::uint32_t end,
+                     UnixTime now) const
+{
+    const auto index = window_index(monitor_.window_seconds, now);
+    const auto after = by_index_.upper_bound(index - start);
+
+    for (auto window = by_index_.lower_bound(index - end); window != after; ++window)
+        sums.add_all(window->second, block);
+}
+
+void Windows::forget_old(UnixTime now)
+{
+    const auto index = window_index(monitor_.window_seconds, now);
+    const std::int64_t reach = monitor_.windows;
+
+    by_index_.erase(by_index_.begin(), by_index_.lower_bound(index - reach));
+    by_index_.erase(by_index_.upper_bound(index + reach), by_index_.end());
+    for (auto window = by_index_.begin(); window != by_index_.lower_bound(index); ++window)
+        window->second.compact();
+}
+
+std::size_t Windows::bytes() const
+{
+    std::size_t bytes = 0;
+
+    for (const auto &[index, sums] : by_index_)
+        bytes += sizeof(index) + sizeof(sums) + sums.bytes();
+    return bytes;
+}
+
+} // namespace tallygate::core
