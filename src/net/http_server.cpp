@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "net/http_server.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+#include <array>
+#include <exception>
+#include <list>
+#include <optional>
+#include <utility>
+
+namespace tallygate::net {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Steady = std::chrono::steady_clock;
+using Protocol = asio::generic::stream_protocol;
+using Socket = Protocol::socket;
+using boost::system::error_code;
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+/// An error in a coroutine of ours is a mistake of ours: it must not pass unseen.
+void end_coroutine(std::exception_ptr error)
+{
+    if (error)
+        std::rethrow_exception(error);
+}
+
+struct Connection;
+/// The one served longest ago first.
+using Connections = std::list<std::shared_ptr<Connection>>;
+
+/// One client, kept by its coroutine and, to make room, by the server.
+struct Connection : std::enable_shared_from_this<Connection> {
+    Connection(Socket accepted, std::size_t buffer_bytes_max)
+        : socket(std::move(accepted)), deadline(socket.get_executor()), buffer(buffer_bytes_max)
+    {
+    }
+
+    enum class Phase { idle, receiving, sending };
+
+    Socket socket;
+    asio::steady_timer deadline;
+    boost::beast::flat_buffer buffer; ///< holds what a pipelining client sent ahead
+    Phase phase = Phase::receiving;
+    bool timed_out = false;
+    std::optional<Connections::iterator> place; ///< among the server's, until it is removed
+
+    void enter(Phase next, std::chrono::milliseconds time)
+    {
+        phase = next;
+        timed_out = false;
+        deadline.expires_after(time);
+        deadline.async_wait([weak = weak_from_this()](const error_code &error) {
+            if (const auto connection = weak.lock(); connection && !error)
+                connection->check_deadline();
+        });
+    }
+
+    void close()
+    {
+        error_code ignored;
+        deadline.cancel();
+        socket.close(ignored);
+    }
+
+private:
+    void check_deadline()
+    {
+        // A timer may fire and be set anew before its handler runs.
+        if (deadline.expiry() > Steady::now())
+            return;
+        timed_out = true;
+        // Shutting down, unlike cancelling, also ends a read that is yet to begin, and leaves
+        // the way open for a 408.
+        error_code ignored;
+        if (phase == Phase::receiving)
+            socket.shutdown(Socket::shutdown_receive, ignored);
+        else
+            socket.close(ignored);
+    }
+};
+
+} // namespace
+
+struct HttpServer::State {
+    State(Loop &loop, Listener from, Handler handle, HttpLimits with)
+        : context(loop.context()), listener(std::move(from)), name(listener->name()),
+          handler(std::move(handle)), limits(with),
+          acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release())
+    {
+    }
+
+    asio::io_context &context;
+    std::optional<Listener> listener;
+    std::string name;
+    Handler handler;
+    HttpLimits limits;
+    HttpCounts counts;
+    asio::basic_socket_acceptor<Protocol> acceptor;
+    Connections connections;
+
+    void close()
+    {
+        error_code ignored;
+        listener.reset();
+        acceptor.close(ignored);
+        for (const auto &connection : connections)
+            connection->close();
+    }
+
+    bool closed() const { return !acceptor.is_open(); }
+
+    /// Closes the connection that will be missed least. Answers whether there was one.
+    bool make_room()
+    {
+        auto victim = connections.begin();
+        for (auto i = connections.begin(); i != connections.end(); ++i) {
+            if ((*i)->phase == Connection::Phase::idle) {
+                victim = i;
+                break;
+            }
+        }
+        if (victim == connections.end())
+            return false;
+        const auto connection = *victim;
+        connection->close();
+        remove(*connection);
+        counts.evicted_total++;
+        return true;
+    }
+
+    void add(const std::shared_ptr<Connection> &connection)
+    {
+        connection->place = connections.insert(connections.end(), connection);
+        counts.connection_count = connections.size();
+    }
+
+    void served(const Connection &connection)
+    {
+        if (connection.place)
+            connections.splice(connections.end(), connections, *connection.place);
+    }
+
+    void remove(Connection &connection)
+    {
+        if (connection.place)
+            connections.erase(*connection.place);
+        connection.place.reset();
+        counts.connection_count = connections.size();
+    }
+};
+
+namespace {
+
+using RequestParser = http::request_parser<http::string_body>;
+
+/// What to tell a client whose request could not be read; 0 if there is nobody to tell.
+unsigned rejection(const Connection &connection, const error_code &error)
+{
+    if (connection.timed_out)
+        return 408;
+    if (error == http::error::end_of_stream || error == http::error::partial_message)
+        return 0;
+    if (error == http::error::header_limit || error == http::error::buffer_overflow)
+        return 431;
+    if (error == http::error::body_limit)
+        return 413;
+    if (error.category() == make_error_code(http::error::bad_method).category())
+        return 400;
+    return 0;
+}
+
+Response rejection_response(unsigned status)
+{
+    const char *reason = status == 408   ? "the request took too long to arrive"
+                         : status == 413 ? "the body of the request is too long"
+                         : status == 431 ? "the head of the request is too long"
+                                         : "this is not an HTTP request";
+    return {.status = status,
+            .body = std::string(R"({"schema":1,"error":")") + reason + "\"}\n",
+            .allow = {}};
+}
+
+template <typename Body>
+http::response<Body> response_head(const Response &response, unsigned version, bool keep_alive)
+{
+    http::response<Body> message{static_cast<http::status>(response.status), version};
+
+    message.set(http::field::server, "tallygate");
+    message.set(http::field::content_type, response.content_type);
+    message.set(http::field::cache_control, "no-store");
+    message.set("X-Content-Type-Options", "nosniff");
+    if (!response.allow.empty())
+        message.set(http::field::allow, response.allow);
+    message.keep_alive(keep_alive);
+    return message;
+}
+
+struct Framing {
+    unsigned version = 11;
+    bool keep_alive = false;
+    bool head_only = false;
+};
+
+/// Answers whether the client took it all.
+asio::awaitable<bool> send(Connection &connection, Response response, Framing framing)
+{
+    if (framing.head_only) {
+        auto head = response_head<http::empty_body>(response, framing.version, framing.keep_alive);
+        head.content_length(response.body.size());
+        const auto [error, bytes] = co_await http::async_write(connection.socket, head, as_result);
+        co_return !error;
+    }
+    auto message = response_head<http::string_body>(response, framing.version, framing.keep_alive);
+    message.body() = std::move(response.body);
+    message.prepare_payload();
+    const auto [error, bytes] = co_await http::async_write(connection.socket, message, as_result);
+    co_return !error;
+}
+
+/// Reads away what the client still sends: closing over unread bytes would reset the
+/// connection, and the reset could overtake our answer.
+asio::awaitable<void> drain(Connection &connection)
+{
+    constexpr std::size_t bytes_max = 256 * 1024;
+    std::array<char, 4096> scratch;
+    error_code ignored;
+
+    connection.socket.shutdown(Socket::shutdown_send, ignored);
+    for (std::size_t drained = 0; drained < bytes_max;) {
+        const auto [error, bytes] =
+            co_await connection.socket.async_read_some(asio::buffer(scratch), as_result);
+        if (error)
+            break;
+        drained += bytes;
+    }
+}
+
+/// One request and its response. Answers whether the connection goes on.
+asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connection)
+{
+    const auto &limits = server.limits;
+    if (connection.buffer.size() == 0) {
+        connection.enter(Connection::Phase::idle, limits.idle_timeout);
+        const auto [error] = co_await connection.socket.async_wait(Socket::wait_read, as_result);
+        if (error || connection.timed_out)
+            co_return false;
+    }
+
+    RequestParser parser;
+    parser.header_limit(static_cast<std::uint32_t>(limits.header_bytes_max));
+    parser.body_limit(limits.body_bytes_max);
+    connection.enter(Connection::Phase::receiving, limits.receive_timeout);
+    const auto [error, bytes] =
+        co_await http::async_read(connection.socket, connection.buffer, parser, as_result);
+    if (server.closed())
+        co_return false;
+    if (error) {
+        const unsigned status = rejection(connection, error);
+        if (status == 0)
+            co_return false;
+        server.counts.rejected_total++;
+        connection.enter(Connection::Phase::sending, limits.send_timeout);
+        if (co_await send(connection, rejection_response(status), {}))
+            co_await drain(connection);
+        co_return false;
+    }
+
+    auto message = parser.release();
+    const Framing framing{message.version(), message.keep_alive(),
+                          message.method() == http::verb::head};
+    const Request request{framing.head_only ? "GET" : std::string(message.method_string()),
+                          std::string(message.target()), std::move(message.body())};
+    server.counts.requests_total++;
+    server.served(connection);
+    auto response = server.handler(request);
+    connection.enter(Connection::Phase::sending, limits.send_timeout);
+    co_return co_await send(connection, std::move(response), framing) && framing.keep_alive;
+}
+
+asio::awaitable<void> serve(std::shared_ptr<HttpServer::State> server,
+                            std::shared_ptr<Connection> connection)
+{
+    while (co_await serve_one(*server, *connection)) {
+    }
+    connection->close();
+    server->remove(*connection);
+}
+
+bool out_of_resources(const error_code &error)
+{
+    return error == asio::error::no_descriptors || error == asio::error::no_memory ||
+           error == asio::error::no_buffer_space ||
+           error == boost::system::errc::too_many_files_open_in_system;
+}
+
+asio::awaitable<void> accept(std::shared_ptr<HttpServer::State> server)
+{
+    constexpr std::chrono::milliseconds pause{100};
+    asio::steady_timer timer{server->context};
+
+    while (!server->closed()) {
+        Socket socket{server->context};
+        const auto [error] = co_await server->acceptor.async_accept(socket, as_result);
+        if (server->closed())
+            co_return;
+        if (error == asio::error::connection_aborted)
+            continue;
+        if (error) {
+            if (out_of_resources(error) && server->make_room())
+                continue;
+            timer.expires_after(pause);
+            co_await timer.async_wait(as_result);
+            continue;
+        }
+        if (server->connections.size() >= server->limits.connections_max)
+            server->make_room();
+        // Twice the head: a long one, and the beginning of whatever follows it.
+        auto connection =
+            std::make_shared<Connection>(std::move(socket), server->limits.header_bytes_max * 2);
+        server->add(connection);
+        asio::co_spawn(server->context, serve(server, std::move(connection)), end_coroutine);
+    }
+}
+
+} // namespace
+
+HttpServer::HttpServer(Loop &loop, Listener listener, Handler handler, HttpLimits limits)
+    : state_(std::make_shared<State>(loop, std::move(listener), std::move(handler), limits))
+{
+    asio::co_spawn(state_->context, accept(state_), end_coroutine);
+}
+
+HttpServer::~HttpServer()
+{
+    state_->close();
+}
+
+const std::string &HttpServer::name() const
+{
+    return state_->name;
+}
+
+const HttpCounts &HttpServer::counts() const
+{
+    return state_->counts;
+}
+
+} // namespace tallygate::net
