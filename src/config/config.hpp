@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,8 +18,20 @@ namespace tallygate::config {
 enum class Attach : std::uint8_t { automatic, native, generic, tc };
 enum class Mode : std::uint8_t { observe, enforce };
 
+/// Where something stands in the file, both counted from 1.
+struct SourcePosition {
+    std::uint32_t line = 1;
+    std::uint32_t column = 1;
+
+    auto operator<=>(const SourcePosition &) const = default;
+
+    /// "LINE:COLUMN".
+    std::string text() const { return std::to_string(line) + ":" + std::to_string(column); }
+};
+
 struct Gate {
     std::vector<std::string> interfaces;
+    std::vector<SourcePosition> interface_positions; ///< one for each of `interfaces`
     Attach attach = Attach::automatic;
     Mode mode = Mode::observe;
     bool strict = false;
@@ -45,9 +58,9 @@ struct Http {
 };
 
 struct Service {
-    std::string name;                ///< 1 to 63 of a-z 0-9 - _ .
+    std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
-    std::vector<Endpoint> listeners; ///< or these alone
+    std::vector<Endpoint> listeners;  ///< or these alone
 };
 
 struct Network {
@@ -68,6 +81,10 @@ struct Config {
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;
+
+    /// "FILE:LINE:COLUMN: " before a sentence about what stands there, for mistakes that only
+    /// the machine can tell, such as an interface that does not exist.
+    std::string where(SourcePosition position) const { return file + ":" + position.text() + ": "; }
 };
 
 } // namespace tallygate::config

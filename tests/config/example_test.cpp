@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// tallygate.toml, the example that people copy: it is good as it stands, what it shows behind
+// "# " are the defaults, and it leaves no setting out.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+
+#include "config/config_toml.hpp"
+#include "config/texts.hpp"
+
+namespace tallygate::test {
+namespace {
+
+std::string example()
+{
+    std::ostringstream text;
+    text << std::ifstream{TALLYGATE_EXAMPLE}.rdbuf();
+    return text.str();
+}
+
+/// The example with its settings and sections taken out of their comments.
+std::string uncommented()
+{
+    static const std::regex commented{R"((^|\n)# (\[|[a-z0-9_]+ = ))"};
+    return std::regex_replace(example(), commented, "$1$2");
+}
+
+void expect_equal(const config::Config &left, const config::Config &right)
+{
+    EXPECT_EQ(left.gate.interfaces, right.gate.interfaces);
+    EXPECT_EQ(left.gate.attach, right.gate.attach);
+    EXPECT_EQ(left.gate.mode, right.gate.mode);
+    EXPECT_EQ(left.gate.strict, right.gate.strict);
+    EXPECT_EQ(left.gate.lease, right.gate.lease);
+    EXPECT_EQ(left.gate.pin_dir, right.gate.pin_dir);
+    EXPECT_EQ(left.gate.ipv6_source_bits, right.gate.ipv6_source_bits);
+    EXPECT_EQ(left.gate.sources_max, right.gate.sources_max);
+    EXPECT_EQ(left.gate.claims_max, right.gate.claims_max);
+    EXPECT_EQ(left.gate.flows_max, right.gate.flows_max);
+    EXPECT_EQ(left.gate.pending_max, right.gate.pending_max);
+    EXPECT_EQ(left.gate.networks_max, right.gate.networks_max);
+    EXPECT_EQ(left.state.dir, right.state.dir);
+    EXPECT_EQ(left.control.socket, right.control.socket);
+    EXPECT_EQ(left.windows.monitors, right.windows.monitors);
+}
+
+config::Config defaults()
+{
+    config::Config config;
+    config.gate.interfaces = {"eth0"};
+    return config;
+}
+
+TEST(ConfigExample, IsGoodAsItStands)
+{
+    const auto parsed = config::parse_config(example(), "tallygate.toml");
+    ASSERT_TRUE(parsed) << parsed.error().message;
+    expect_equal(*parsed, defaults());
+    EXPECT_EQ(parsed->services.size(), 1U);
+    EXPECT_FALSE(parsed->http.listen);
+}
+
+TEST(ConfigExample, ShowsTheDefaultsInItsComments)
+{
+    const auto parsed = config::parse_config(uncommented(), "tallygate.toml");
+    ASSERT_TRUE(parsed) << parsed.error().message << "\n" << uncommented();
+    expect_equal(*parsed, defaults());
+    EXPECT_EQ(parsed->services.size(), 2U);
+    EXPECT_EQ(parsed->networks.size(), 1U);
+    EXPECT_TRUE(parsed->http.listen);
+}
+
+TEST(ConfigExample, LeavesNoSettingOut)
+{
+    static const std::regex known{R"(no setting: expected one of ([^\n]*))"};
+    const char *headers[] = {"[state]",   "[control]",   "[[service]]",
+                             "[windows]", "[[network]]", "[http]"};
+    std::size_t settings = 0;
+
+    const auto check = [&](const std::string &text) {
+        const auto parsed = config::parse_config(text, "t.toml");
+        ASSERT_FALSE(parsed);
+        std::smatch match;
+        ASSERT_TRUE(std::regex_search(parsed.error().message, match, known));
+        std::istringstream keys{match[1].str()};
+        for (std::string key; keys >> key; settings++) {
+            if (key.ends_with(','))
+                key.pop_back();
+            EXPECT_NE(uncommented().find("\n" + key + " = "), std::string::npos) << key;
+        }
+    };
+    check(in_gate("what-is-this = 1"));
+    for (const char *header : headers)
+        check(after(std::string(header) + "\nwhat-is-this = 1"));
+    EXPECT_GE(settings, 20U);
+}
+
+} // namespace
+} // namespace tallygate::test
