@@ -17,8 +17,8 @@ struct Request {
 struct Response {
     unsigned status = 200;
     std::string content_type = "application/json";
-    std::string body;
-    std::string allow; ///< for a 405: the methods that would do, "GET, HEAD"
+    std::string body = {};
+    std::string allow = {}; ///< for a 405: the methods that would do, "GET, HEAD"
 };
 
 /// Runs on the loop and so must be quick: everyone waits meanwhile.

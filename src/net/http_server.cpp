@@ -187,9 +187,7 @@ Response rejection_response(unsigned status)
                          : status == 413 ? "the body of the request is too long"
                          : status == 431 ? "the head of the request is too long"
                                          : "this is not an HTTP request";
-    return {.status = status,
-            .body = std::string(R"({"schema":1,"error":")") + reason + "\"}\n",
-            .allow = {}};
+    return {.status = status, .body = std::string(R"({"schema":1,"error":")") + reason + "\"}\n"};
 }
 
 template <typename Body>

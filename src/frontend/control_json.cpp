@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "frontend/control_json.hpp"
+
+#include <boost/json.hpp>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace tallygate::frontend {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int schema = 1;
+
+/// Boost writes 1.5e9 as "1.5E9": right, and no joy in a shell. The shortest decimal that
+/// reads back as the same number, without an exponent.
+std::string number_text(double number)
+{
+    std::array<char, 512> buffer;
+
+    if (!std::isfinite(number))
+        return "null";
+    const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
+                                            std::chars_format::fixed);
+    return {buffer.data(), end};
+}
+
+std::string value_text(const json::value &value)
+{
+    if (const auto *object = value.if_object()) {
+        std::string text = "{";
+        for (const auto &[key, each] : *object) {
+            text += text.size() > 1 ? "," : "";
+            text += json::serialize(key) + ":" + value_text(each);
+        }
+        return text + "}";
+    }
+    if (const auto *array = value.if_array()) {
+        std::string text = "[";
+        for (const auto &each : *array) {
+            text += text.size() > 1 ? "," : "";
+            text += value_text(each);
+        }
+        return text + "]";
+    }
+    return value.is_double() ? number_text(value.get_double()) : json::serialize(value);
+}
+
+std::string line(const json::object &object)
+{
+    return value_text(object) + "\n";
+}
+
+/// Unix seconds, to the microsecond: a double has no room for more.
+double seconds(core::UnixTime time)
+{
+    const auto whole =
+        std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
+    return static_cast<double>(whole.count()) / 1e6;
+}
+
+double seconds(std::chrono::nanoseconds span)
+{
+    return std::chrono::duration<double>(span).count();
+}
+
+template <typename T>
+json::value optional_text(const std::optional<T> &text)
+{
+    return text ? json::value(json::string(*text)) : json::value(nullptr);
+}
+
+json::array array_of(const std::vector<std::string> &texts)
+{
+    json::array array;
+    for (const auto &text : texts)
+        array.emplace_back(text);
+    return array;
+}
+
+json::object answer_object(const core::Answer &answer)
+{
+    return {{"schema", schema},
+            {"value", answer.value},
+            {"exact", answer.exact},
+            {"lower", answer.lower},
+            {"upper", answer.upper},
+            {"rate_per_second", answer.rate_per_second},
+            {"as_of", seconds(answer.as_of)},
+            {"since", seconds(answer.since)}};
+}
+
+void add_block(json::object &object, const Block &block, const AskedBlock &asked)
+{
+    object["cidr"] = block.text();
+    object["asked"] = asked.text;
+    object["folded"] = asked.folded;
+}
+
+json::object tally_object(const core::Tally &tally)
+{
+    return {{"live", tally.live()}, {"opened", tally.opened},   {"closed", tally.closed},
+            {"syn", tally.syn},     {"dropped", tally.dropped}, {"would_drop", tally.would_drop}};
+}
+
+/// {"name": ..., <the tally>, "families": {"ipv4": {...}, "ipv6": {...}}}
+json::object service_object(const ServiceTallies &service)
+{
+    json::object object{{"name", service.name}};
+    for (const auto &[key, value] : tally_object(service.sum()))
+        object[key] = value;
+    object["families"] =
+        json::object{{"ipv4", tally_object(service.ipv4)}, {"ipv6", tally_object(service.ipv6)}};
+    return object;
+}
+
+json::object network_object(const core::NetworkCounts &network)
+{
+    json::object object{{"name", network.name}, {"cidr", network.block.text()}};
+    for (const auto &[key, value] : tally_object(network.tally))
+        object[key] = value;
+    return object;
+}
+
+json::object attachment_object(const core::AttachmentStatus &attachment)
+{
+    return {{"interface", attachment.interface},
+            {"direction", attachment.direction},
+            {"how", attachment.how},
+            {"note", attachment.note},
+            {"adopted", attachment.adopted}};
+}
+
+json::object table_object(const core::TableUse &table)
+{
+    return {{"name", table.name},
+            {"entries", table.entries ? json::value(*table.entries) : json::value(nullptr)},
+            {"entries_max", table.entries_max}};
+}
+
+json::object verdicts_object(const std::vector<core::VerdictCount> &verdicts)
+{
+    json::object hooks{{"ingress", json::object{}}, {"egress", json::object{}}};
+    for (const auto &count : verdicts) {
+        auto &hook = hooks[count.hook];
+        if (!hook.is_object())
+            hook = json::object{};
+        hook.get_object()[count.verdict] = count.packets;
+    }
+    return hooks;
+}
+
+template <typename T>
+json::array array_of(const std::vector<T> &items, json::object (*object_of)(const T &))
+{
+    json::array array;
+    for (const auto &item : items)
+        array.push_back(object_of(item));
+    return array;
+}
+
+} // namespace
+
+core::Tally ServiceTallies::sum() const
+{
+    core::Tally sum = ipv4;
+    sum += ipv6;
+    return sum;
+}
+
+std::vector<std::string> StatusReport::warnings() const
+{
+    auto all = gate.warnings;
+    all.insert(all.end(), daemon.warnings.begin(), daemon.warnings.end());
+    return all;
+}
+
+std::string live_json(const LiveRequest &request, const core::Answer &answer)
+{
+    auto object = answer_object(answer);
+    add_block(object, request.question.block, request.asked);
+    object["service"] = optional_text(request.question.service);
+    object["listener"] = request.question.listener
+                             ? json::value(json::string(request.question.listener->text()))
+                             : json::value(nullptr);
+    return line(object);
+}
+
+std::string count_json(const CountRequest &request, const core::Answer &answer)
+{
+    const auto &question = request.question;
+    auto object = answer_object(answer);
+    add_block(object, question.block, request.asked);
+    object["monitor"] = question.monitor;
+    object["start"] = question.start;
+    object["end"] = question.end.value_or(question.start);
+    object["event"] = core::event_name(question.event);
+    object["service"] = optional_text(question.service);
+    return line(object);
+}
+
+std::string top_json(const TopRequest &request, const TopContext &context,
+                     const std::vector<core::SourceRow> &rows)
+{
+    json::array array;
+    for (const auto &row : rows) {
+        const auto source = row.source.is_ipv4() || context.ipv6_source_bits >= 128
+                                ? row.source.text()
+                                : Block{row.source, context.ipv6_source_bits}.text();
+        array.push_back(json::object{{"source", source},
+                                     {"live", row.live},
+                                     {"connections", row.connections},
+                                     {"syn", row.syn}});
+    }
+    const auto &question = request.question;
+    return line({{"schema", schema},
+                 {"by", top_by_name(question.by)},
+                 {"monitor", context.monitor},
+                 {"cidr", question.block ? json::value(json::string(question.block->text()))
+                                         : json::value(nullptr)},
+                 {"service", optional_text(question.service)},
+                 {"as_of", seconds(context.as_of)},
+                 {"rows", std::move(array)}});
+}
+
+std::string networks_json(const std::vector<core::NetworkCounts> &networks, core::UnixTime as_of)
+{
+    return line({{"schema", schema},
+                 {"as_of", seconds(as_of)},
+                 {"networks", array_of(networks, network_object)}});
+}
+
+std::string status_json(const StatusReport &report)
+{
+    const auto &gate = report.gate;
+    const auto &daemon = report.daemon;
+    std::vector<std::string> monitors;
+    for (const auto &monitor : report.monitors)
+        monitors.push_back(monitor.text());
+
+    return line({{"schema", schema},
+                 {"version", daemon.version},
+                 {"pid", daemon.pid},
+                 {"config", daemon.config_file},
+                 {"as_of", seconds(report.now)},
+                 {"uptime_seconds", seconds(report.now - daemon.started)},
+                 {"mode", gate.mode},
+                 {"strict", gate.strict},
+                 {"pin_dir", gate.pin_dir},
+                 {"layout", gate.layout},
+                 {"program_tag", gate.program_tag},
+                 {"counting_since", seconds(gate.counting_since)},
+                 {"walk_seconds_last", seconds(daemon.walk_last)},
+                 {"warnings", array_of(report.warnings())},
+                 {"attachments", array_of(gate.attachments, attachment_object)},
+                 {"services", array_of(report.services, service_object)},
+                 {"monitors", array_of(monitors)},
+                 {"tables", array_of(gate.tables, table_object)},
+                 {"verdicts", verdicts_object(report.verdicts)}});
+}
+
+std::string reloaded_json(const std::string &config_file)
+{
+    return line({{"schema", schema}, {"reloaded", true}, {"config", config_file}});
+}
+
+std::string error_json(const std::string &message, const std::vector<std::string> &known)
+{
+    json::object object{{"schema", schema}, {"error", message}};
+    if (!known.empty())
+        object["known"] = array_of(known);
+    return line(object);
+}
+
+} // namespace tallygate::frontend

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "frontend/control_metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <sstream>
+#include <utility>
+
+namespace tallygate::frontend {
+namespace {
+
+using prometheus::MetricType;
+using Families = std::vector<prometheus::MetricFamily>;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+class Family {
+public:
+    Family(std::string name, std::string help, MetricType type)
+        : family_{std::move(name), std::move(help), type, {}}
+    {
+    }
+
+    void add(Labels labels, double value)
+    {
+        prometheus::ClientMetric metric;
+        metric.label = std::move(labels);
+        metric.counter.value = value;
+        metric.gauge.value = value;
+        family_.metric.push_back(std::move(metric));
+    }
+
+    void move_to(Families &families) { families.push_back(std::move(family_)); }
+
+private:
+    prometheus::MetricFamily family_;
+};
+
+/// What a tally becomes: one metric for each of these rows, for services and for networks.
+struct TallyMetric {
+    const char *name;
+    const char *help;
+    MetricType type;
+    std::uint64_t (*value)(const core::Tally &);
+};
+
+constexpr TallyMetric tally_metrics[] = {
+    {"syn_total", "SYNs that came in, dropped or not.", MetricType::Counter,
+     [](const core::Tally &tally) { return tally.syn; }},
+    {"opened_total", "Connections opened: handshakes that were finished.", MetricType::Counter,
+     [](const core::Tally &tally) { return tally.opened; }},
+    {"closed_total", "Connections closed.", MetricType::Counter,
+     [](const core::Tally &tally) { return tally.closed; }},
+    {"dropped_total", "SYNs dropped by a limit or a block.", MetricType::Counter,
+     [](const core::Tally &tally) { return tally.dropped; }},
+    {"would_drop_total", "SYNs that a limit or a block would drop, were it enforced.",
+     MetricType::Counter, [](const core::Tally &tally) { return tally.would_drop; }},
+    {"live", "Connections open now.", MetricType::Gauge,
+     [](const core::Tally &tally) { return tally.live(); }},
+};
+
+void add_services(Families &families, const std::vector<ServiceTallies> &services)
+{
+    for (const auto &metric : tally_metrics) {
+        Family family{std::string("tallygate_") + metric.name, metric.help, metric.type};
+        for (const auto &service : services) {
+            family.add({{"service", service.name}, {"family", "ipv4"}},
+                       static_cast<double>(metric.value(service.ipv4)));
+            family.add({{"service", service.name}, {"family", "ipv6"}},
+                       static_cast<double>(metric.value(service.ipv6)));
+        }
+        family.move_to(families);
+    }
+}
+
+void add_networks(Families &families, const std::vector<core::NetworkCounts> &networks)
+{
+    for (const auto &metric : tally_metrics) {
+        Family family{std::string("tallygate_network_") + metric.name,
+                      std::string("By network, nested ones included. ") + metric.help, metric.type};
+        for (const auto &network : networks)
+            family.add({{"network", network.name}, {"cidr", network.block.text()}},
+                       static_cast<double>(metric.value(network.tally)));
+        family.move_to(families);
+    }
+}
+
+void add_gate(Families &families, const StatusReport &report)
+{
+    Family packets{"tallygate_packets_total", "Packets by the one reason for which each left.",
+                   MetricType::Counter};
+    for (const auto &count : report.verdicts)
+        packets.add({{"hook", count.hook}, {"verdict", count.verdict}},
+                    static_cast<double>(count.packets));
+    packets.move_to(families);
+
+    Family entries{"tallygate_table_entries", "Entries in use.", MetricType::Gauge};
+    Family entries_max{"tallygate_table_entries_max", "Entries that there is room for.",
+                       MetricType::Gauge};
+    for (const auto &table : report.gate.tables) {
+        if (table.entries)
+            entries.add({{"table", table.name}}, static_cast<double>(*table.entries));
+        entries_max.add({{"table", table.name}}, static_cast<double>(table.entries_max));
+    }
+    entries.move_to(families);
+    entries_max.move_to(families);
+
+    Family attached{"tallygate_attached", "1 for each place where the gate is attached.",
+                    MetricType::Gauge};
+    for (const auto &each : report.gate.attachments)
+        attached.add(
+            {{"interface", each.interface}, {"direction", each.direction}, {"how", each.how}}, 1);
+    attached.move_to(families);
+}
+
+void add_daemon(Families &families, const StatusReport &report)
+{
+    const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
+    const auto add = [&](const char *name, const char *help, Labels labels, double value) {
+        Family family{name, help, MetricType::Gauge};
+        family.add(std::move(labels), value);
+        family.move_to(families);
+    };
+
+    add("tallygate_build_info", "1, labelled with the version.",
+        {{"version", report.daemon.version}}, 1);
+    add("tallygate_enforcing", "1 if the gate may drop packets, 0 if it observes.", {},
+        report.gate.mode == "enforce" ? 1 : 0);
+    add("tallygate_walk_seconds_last", "How long the last walk of the tallies took.", {},
+        seconds(report.daemon.walk_last));
+    add("tallygate_start_time_seconds", "When the daemon started, in Unix time.", {},
+        seconds(report.daemon.started.time_since_epoch()));
+    add("tallygate_counting_since_seconds", "When the gate began to count, in Unix time.", {},
+        seconds(report.gate.counting_since.time_since_epoch()));
+    add("tallygate_warnings", "Warnings that `tallygate status` shows.", {},
+        static_cast<double>(report.warnings().size()));
+}
+
+struct ServerMetric {
+    const char *name;
+    const char *help;
+    MetricType type;
+    std::uint64_t (*value)(const net::HttpCounts &);
+};
+
+constexpr ServerMetric server_metrics[] = {
+    {"tallygate_http_connections", "Connections of HTTP clients open now.", MetricType::Gauge,
+     [](const net::HttpCounts &counts) { return std::uint64_t{counts.connection_count}; }},
+    {"tallygate_http_requests_total", "HTTP requests served.", MetricType::Counter,
+     [](const net::HttpCounts &counts) { return counts.requests_total; }},
+    {"tallygate_http_rejected_total", "HTTP requests that were broken, too long or too slow.",
+     MetricType::Counter, [](const net::HttpCounts &counts) { return counts.rejected_total; }},
+    {"tallygate_http_evicted_total", "HTTP connections closed to make room for another.",
+     MetricType::Counter, [](const net::HttpCounts &counts) { return counts.evicted_total; }},
+};
+
+void add_servers(Families &families, const std::vector<ServerCounts> &servers)
+{
+    for (const auto &metric : server_metrics) {
+        Family family{metric.name, metric.help, metric.type};
+        for (const auto &server : servers)
+            family.add({{"listener", server.listener}},
+                       static_cast<double>(metric.value(server.counts)));
+        family.move_to(families);
+    }
+}
+
+} // namespace
+
+std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers)
+{
+    Families families;
+
+    add_gate(families, report);
+    add_services(families, report.services);
+    add_networks(families, report.networks);
+    add_daemon(families, report);
+    add_servers(families, servers);
+    std::ostringstream out;
+    prometheus::TextSerializer{}.Serialize(out, families);
+    return out.str();
+}
+
+} // namespace tallygate::frontend
