@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// `tallygate`, all of it but the process: arguments in, texts and an exit code out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.hpp"
+
+namespace tallygate::cli {
+
+struct Outcome {
+    ExitCode exit_code = ExitCode::ok;
+    std::string out; ///< for the standard output
+    std::string err; ///< for the standard error
+};
+
+/// `arguments` are without the program's name. $TALLYGATE_SOCKET is read from the environment.
+Outcome run(const std::vector<std::string> &arguments);
+
+} // namespace tallygate::cli

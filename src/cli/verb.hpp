@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What a verb of the command line is: a request to the daemon, and a way to show its answer.
+// Each verb is a constant in a file of its own; verb.cpp has the table of them.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tallygate::cli {
+
+/// What is wrong with the text of an argument, in a sentence; empty if nothing is.
+using Check = std::string (*)(const std::string &text);
+
+struct Argument {
+    enum class Given { must, may };
+
+    const char *shown;     ///< "CIDR", or "--service S"
+    const char *parameter; ///< its name in the daemon's query
+    const char *help;
+    Given given = Given::may;
+    Check check = nullptr;
+    const char *excludes = nullptr; ///< another option: "--service"
+
+    bool is_option() const { return shown[0] == '-'; }
+};
+
+struct Verb {
+    enum class Method { get, post };
+
+    const char *name;
+    const char *help;
+    Method method;
+    const char *path;
+    std::vector<Argument> arguments;
+    /// Plain text for a reader, with its last newline.
+    std::string (*show)(const boost::json::object &answer);
+};
+
+/// All verbs, in the order of the help.
+std::span<const Verb *const> all_verbs();
+
+extern const Verb status_verb;
+extern const Verb live_verb;
+extern const Verb count_verb;
+extern const Verb top_verb;
+extern const Verb networks_verb;
+extern const Verb reload_verb;
+
+/// Checks for arguments that need no daemon to be found wrong.
+std::string check_block(const std::string &text);
+std::string check_listener(const std::string &text);
+std::string check_number(const std::string &text);
+
+} // namespace tallygate::cli
