@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+#include <linux/pkt_cls.h>
+#include <tallygate/abi.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "gate.skel.h"
+#include "kernel/packet.hpp"
+
+namespace tallygate::test {
+
+inline constexpr std::uint16_t smtp = 1; ///< the id of the service "smtp"
+
+inline const char *verdict_name(tg_verdict verdict)
+{
+    // clang-format off
+    static constexpr const char *labels[] = {
+        "undecided",
+#define TG_LABEL(name, action, label) label,
+        TG_VERDICTS(TG_LABEL)
+#undef TG_LABEL
+    };
+    // clang-format on
+    return labels[verdict];
+}
+
+/// A program of the gate. The two for ingress are the same judge behind different doors.
+enum class Program { xdp, tc_ingress, tc_egress };
+inline constexpr Program ingress_programs[] = {Program::xdp, Program::tc_ingress};
+
+inline const char *program_name(Program program)
+{
+    static constexpr const char *names[] = {"XDP", "tc ingress", "tc egress"};
+    return names[static_cast<int>(program)];
+}
+
+/// BPF_PROG_TEST_RUN gives tc no packet that is shorter than Ethernet and the IP it announces.
+inline bool fits(const Packet &packet, Program program)
+{
+    return program == Program::xdp || packet.wire().size() >= (packet.ipv6 ? 54u : 34u);
+}
+
+/// Small tables: a test fills them in no time, and loads in no memory.
+struct GateOptions {
+    std::uint32_t flows_max = 4096;
+    std::uint32_t sources_max = 4096;
+    std::uint32_t claims_max = 4096;
+    std::uint32_t pending_max = 4096; ///< a power of two
+    std::uint32_t networks_max = 256;
+    std::uint32_t ipv6_source_bits = 64; ///< 64 to 128
+};
+
+inline tg_addr to_addr(const std::string &text)
+{
+    tg_addr addr{};
+    const bool ipv6 = text.find(':') != std::string::npos;
+    const auto bytes = detail::parse_address(ipv6 ? AF_INET6 : AF_INET, text);
+    if (!ipv6)
+        addr.words[2] = htonl(0x0000ffff);
+    std::copy(bytes.begin(), bytes.end(),
+              reinterpret_cast<std::uint8_t *>(addr.words) + (ipv6 ? 0 : 12));
+    return addr;
+}
+
+inline tg_tally operator+(const tg_tally &one, const tg_tally &other)
+{
+    return {.syn = one.syn + other.syn,
+            .opened = one.opened + other.opened,
+            .closed = one.closed + other.closed,
+            .dropped = one.dropped + other.dropped,
+            .would_drop = one.would_drop + other.would_drop};
+}
+
+/// The real programs, in the real kernel, with the clock in our hands and nothing attached.
+class Gate : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        ASSERT_NO_FATAL_FAILURE(load(options()));
+        watch(25);
+        observe();
+        set_clock(std::chrono::hours(1));
+    }
+
+    /// For tests of other sizes, to override.
+    [[nodiscard]] virtual GateOptions options() const { return {}; }
+
+    void watch(std::uint16_t port, std::uint16_t service = smtp)
+    {
+        set_port(port, {.service = service, .listed = 0});
+    }
+
+    void set_port(std::uint32_t port, const tg_port &entry) { put(maps().ports, port, entry); }
+
+    void listen(const std::string &address, std::uint16_t port, std::uint32_t service)
+    {
+        put(maps().listeners,
+            tg_listener{.addr = to_addr(address), .port = htons(port), .reserved = 0}, service);
+    }
+
+    /// Puts a CIDR block into the trie. IPv4 lengths are the operator's: 0 to 32.
+    void add_network(const std::string &address, std::uint32_t length_bits, std::uint32_t id,
+                     std::uint32_t parent = 0)
+    {
+        const bool ipv6 = address.find(':') != std::string::npos;
+        put(maps().networks,
+            tg_prefix{.length_bits = length_bits + (ipv6 ? 0 : 96), .addr = to_addr(address)},
+            tg_network{.id = id, .parent = parent});
+        settings_.networks_configured++;
+        write_settings();
+    }
+
+    void forget_networks()
+    {
+        settings_.networks_configured = 0;
+        write_settings();
+    }
+
+    void observe() { set_mode(TG_MODE_OBSERVE, false, std::chrono::hours(2)); }
+
+    /// May anything be dropped? `lease_until` is on the clock that set_clock() sets.
+    void set_mode(tg_mode mode, bool strict, std::chrono::nanoseconds lease_until)
+    {
+        settings_.mode = mode;
+        settings_.strict = strict;
+        settings_.lease_until_ns = static_cast<std::uint64_t>(lease_until.count());
+        write_settings();
+    }
+
+    void set_clock(std::chrono::nanoseconds now)
+    {
+        skeleton_->bss->test_clock_ns = static_cast<std::uint64_t>(now.count());
+    }
+
+    /// Sends one packet through the gate and answers why it left.
+    ///
+    /// The reason is read from the counters, and exactly one of them must have moved, by one,
+    /// at the right hook: so every test also proves that each packet is counted once, that the
+    /// action is the reason's, and that the gate writes into no packet.
+    tg_verdict send(const Packet &packet, Program program = Program::xdp)
+    {
+        const auto before = counts();
+        auto wire = packet.wire();
+        std::vector<std::uint8_t> after_wire(wire.size() + 256);
+        bpf_test_run_opts run{};
+        run.sz = sizeof(run);
+        run.data_in = wire.data();
+        run.data_size_in = static_cast<std::uint32_t>(wire.size());
+        run.data_out = after_wire.data();
+        run.data_size_out = static_cast<std::uint32_t>(after_wire.size());
+        EXPECT_EQ(bpf_prog_test_run_opts(program_fd(program), &run), 0) << wire.size();
+        after_wire.resize(run.data_size_out);
+        EXPECT_EQ(after_wire, wire) << "the gate reads packets and never writes them";
+
+        const auto verdict = moved_verdict(before, program);
+        const bool drops = tg_verdict_drops(verdict);
+        const auto action = static_cast<int>(run.retval);
+        const bool is_xdp = program == Program::xdp;
+        EXPECT_EQ(action, drops ? (is_xdp ? int{XDP_DROP} : TC_ACT_SHOT)
+                                : (is_xdp ? int{XDP_PASS} : TC_ACT_UNSPEC));
+        return verdict;
+    }
+
+    tg_tally service_tally(std::uint32_t service, tg_family family)
+    {
+        return sum_per_cpu<tg_tally>(maps().service_tallies, service * TG_FAMILY_COUNT + family);
+    }
+
+    tg_tally network_tally(std::uint32_t id)
+    {
+        return sum_per_cpu<tg_tally>(maps().network_tallies, id);
+    }
+
+    /// All services and both families together.
+    tg_tally totals()
+    {
+        tg_tally sum{};
+        for (std::uint32_t service = 0; service < 4; service++)
+            sum = sum + service_tally(service, TG_FAMILY_IPV4) +
+                  service_tally(service, TG_FAMILY_IPV6);
+        return sum;
+    }
+
+    /// A proven source's tally. The address is the source's, not the client's.
+    std::optional<tg_tally> slot_tally(const std::string &address, std::uint16_t service = smtp)
+    {
+        const auto slot = get<std::uint32_t>(maps().source_index, source_key(address, service));
+        if (!slot)
+            return std::nullopt;
+        const auto source = get<tg_source>(maps().sources, *slot);
+        return source ? std::optional(source->tally) : std::nullopt;
+    }
+
+    std::optional<tg_claim> claim(const std::string &address, std::uint16_t service = smtp)
+    {
+        return get<tg_claim>(maps().claims, source_key(address, service));
+    }
+
+    std::size_t flows() { return count_entries<tg_flow_key>(maps().flows); }
+    std::size_t claims() { return count_entries<tg_source_key>(maps().claims); }
+    std::size_t proven() { return count_entries<tg_source_key>(maps().source_index); }
+
+    /// Opened less closed: what the tallies say is open now. Below zero is a lost count.
+    std::int64_t live()
+    {
+        const auto sum = totals();
+        return static_cast<std::int64_t>(sum.opened - sum.closed);
+    }
+
+    std::size_t pending_in_use()
+    {
+        std::size_t used = 0;
+        for (std::uint32_t i = 0; i < options().pending_max; i++)
+            used += get<tg_pending>(maps().pending, i)->word != 0;
+        return used;
+    }
+
+    /// Forgets all connections, sources and handshakes; the totals stay.
+    void clear_tables()
+    {
+        delete_entries<tg_flow_key>(maps().flows);
+        for (std::uint32_t i = 0; i < options().pending_max; i++)
+            put(maps().pending, i, tg_pending{});
+    }
+
+    template <typename Value, typename Key>
+    std::optional<Value> get(bpf_map *map, const Key &key)
+    {
+        Value value{};
+        if (bpf_map__lookup_elem(map, &key, sizeof(key), &value, sizeof(value), 0) != 0)
+            return std::nullopt;
+        return value;
+    }
+
+    template <typename Key, typename Value>
+    void put(bpf_map *map, const Key &key, const Value &value)
+    {
+        ASSERT_EQ(bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), BPF_ANY), 0)
+            << bpf_map__name(map);
+    }
+
+    gate *skeleton() { return skeleton_.get(); }
+    decltype(gate::maps) &maps() { return skeleton_->maps; }
+
+private:
+    static constexpr std::size_t verdicts = TG_VERDICT_COUNT;
+    using Counts = std::array<std::uint64_t, TG_HOOK_COUNT * verdicts>;
+
+    void load(const GateOptions &sizes)
+    {
+        skeleton_.reset(gate::open());
+        ASSERT_NE(skeleton_, nullptr);
+        auto &rodata = *skeleton_->rodata;
+        rodata.test_clock = true;
+        rodata.hash_seed = 0x7a11e9a7e;
+        rodata.pending_mask = sizes.pending_max - 1;
+        rodata.sources_max = sizes.sources_max;
+        for (int i = 0; i < 2; i++) {
+            const int bits =
+                std::clamp(static_cast<int>(sizes.ipv6_source_bits) - 64 - 32 * i, 0, 32);
+            rodata.ipv6_source_mask[i] = htonl(static_cast<std::uint32_t>(~0ULL << (32 - bits)));
+        }
+        resize(maps().flows, sizes.flows_max);
+        resize(maps().claims, sizes.claims_max);
+        resize(maps().pending, sizes.pending_max);
+        for (auto *map : {maps().sources, maps().source_index, maps().freed_slots})
+            resize(map, sizes.sources_max);
+        for (auto *map : {maps().networks, maps().network_tallies, maps().network_records})
+            resize(map, sizes.networks_max);
+        ASSERT_EQ(gate::load(skeleton_.get()), 0) << "are we root?";
+    }
+
+    static void resize(bpf_map *map, std::uint32_t entries_max)
+    {
+        ASSERT_EQ(bpf_map__set_max_entries(map, entries_max), 0) << bpf_map__name(map);
+    }
+
+    void write_settings() { put(maps().settings, std::uint32_t{0}, settings_); }
+
+    int program_fd(Program program)
+    {
+        const auto &programs = skeleton_->progs;
+        switch (program) {
+        case Program::xdp:
+            return bpf_program__fd(programs.gate_xdp);
+        case Program::tc_ingress:
+            return bpf_program__fd(programs.gate_tc_ingress);
+        case Program::tc_egress:
+            return bpf_program__fd(programs.gate_tc_egress);
+        }
+        return -1;
+    }
+
+    Counts counts()
+    {
+        Counts sums{};
+        for (std::uint32_t i = 0; i < sums.size(); i++)
+            sums[i] = sum_per_cpu<std::uint64_t>(maps().verdict_counts, i);
+        return sums;
+    }
+
+    tg_verdict moved_verdict(const Counts &before, Program program)
+    {
+        const auto after = counts();
+        const auto hook = program == Program::tc_egress ? TG_HOOK_EGRESS : TG_HOOK_INGRESS;
+        auto verdict = TG_UNDECIDED;
+        std::uint64_t moved = 0;
+        for (std::size_t i = 0; i < after.size(); i++) {
+            if (after[i] == before[i])
+                continue;
+            EXPECT_EQ(i / verdicts, static_cast<std::size_t>(hook));
+            moved += after[i] - before[i];
+            verdict = static_cast<tg_verdict>(i % verdicts);
+        }
+        EXPECT_EQ(moved, 1u) << "a packet must be counted exactly once";
+        return verdict;
+    }
+
+    static tg_source_key source_key(const std::string &address, std::uint16_t service)
+    {
+        return {.addr = to_addr(address), .service = service, .reserved = 0};
+    }
+
+    template <typename Value>
+    Value sum_per_cpu(bpf_map *map, std::uint32_t key)
+    {
+        std::vector<Value> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+        EXPECT_EQ(bpf_map__lookup_elem(map, &key, sizeof(key), values.data(),
+                                       values.size() * sizeof(Value), 0),
+                  0)
+            << bpf_map__name(map) << " " << key;
+        Value sum{};
+        for (const auto &value : values)
+            sum = sum + value;
+        return sum;
+    }
+
+    template <typename Key>
+    std::vector<Key> keys(bpf_map *map)
+    {
+        std::vector<Key> found;
+        Key key{};
+        const Key *last = nullptr;
+        while (bpf_map__get_next_key(map, last, &key, sizeof(key)) == 0) {
+            found.push_back(key);
+            last = &found.back();
+        }
+        return found;
+    }
+
+    template <typename Key>
+    std::size_t count_entries(bpf_map *map)
+    {
+        return keys<Key>(map).size();
+    }
+
+    template <typename Key>
+    void delete_entries(bpf_map *map)
+    {
+        for (const auto &key : keys<Key>(map))
+            bpf_map__delete_elem(map, &key, sizeof(key), 0);
+    }
+
+    struct Destroy {
+        void operator()(gate *skeleton) const { gate::destroy(skeleton); }
+    };
+    std::unique_ptr<gate, Destroy> skeleton_;
+    tg_settings settings_{};
+};
+
+} // namespace tallygate::test
