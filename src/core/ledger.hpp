@@ -43,6 +43,8 @@ struct SourceRow {
     std::int64_t live = 0;
     std::int64_t connections = 0;
     std::int64_t syn = 0;
+
+    auto operator<=>(const SourceRow &) const = default;
 };
 
 enum class TopBy : std::uint8_t { live, connections, syn };

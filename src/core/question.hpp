@@ -19,25 +19,25 @@ namespace tallygate::core {
 
 struct LiveQuestion {
     Block block = Block::all(Family::ipv4);
-    std::optional<std::string> service;
-    std::optional<Endpoint> listener; ///< excludes `service`
+    std::optional<std::string> service = {};
+    std::optional<Endpoint> listener = {}; ///< excludes `service`
 };
 
 struct CountQuestion {
     Block block = Block::all(Family::ipv4);
     std::string monitor; ///< "60,10", one of the configured ones
     std::uint32_t start = 0;
-    std::optional<std::uint32_t> end; ///< start, if it is not given
+    std::optional<std::uint32_t> end = {}; ///< start, if it is not given
     Event event = Event::connections;
-    std::optional<std::string> service;
+    std::optional<std::string> service = {};
 };
 
 struct TopQuestion {
-    std::optional<Block> block; ///< both families, if it is not given
-    std::optional<std::string> service;
+    std::optional<Block> block = {}; ///< both families, if it is not given
+    std::optional<std::string> service = {};
     TopBy by = TopBy::connections;
-    std::optional<std::string> monitor; ///< the first configured one, if it is not given
-    std::size_t rows_max = 10;          ///< 1 to 1,000
+    std::optional<std::string> monitor = {}; ///< the first configured one, if it is not given
+    std::size_t rows_max = 10;               ///< 1 to 1,000
 };
 
 /// A value with its bounds and its time.

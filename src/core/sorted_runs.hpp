@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <ranges>
 #include <utility>
 #include <vector>
@@ -78,7 +79,7 @@ public:
         all.keys.shrink_to_fit();
         all.sums_before.shrink_to_fit();
 
-        tail_ = {};
+        tail_ = std::vector<Entry>{};
         runs_.clear();
         push(std::move(all));
     }
