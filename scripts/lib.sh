@@ -77,3 +77,32 @@ install_packages() {
     allow_service_starts
     trap - EXIT
 }
+
+# Runs a step of the build. On a terminal its progress shows; else only what went wrong does.
+run_step() {
+    local log=$1
+    shift
+    if [ -t 2 ]; then
+        "$@" >&2
+    elif ! "$@" >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        return 1
+    fi
+}
+
+# Builds the given targets, or all, in build/release. Whether the tests are part of that tree is
+# decided when it is first configured, and kept: nobody rebuilds because the demo ran in between.
+build_release() {
+    local options=() targets=() missing
+    mkdir -p build
+    missing=$(missing_packages scripts/packages-test.txt)
+    if [ ! -f build/release/CMakeCache.txt ] && [ -n "$missing" ]; then
+        options+=(-DTALLYGATE_TESTS=OFF)
+    fi
+    [ $# = 0 ] || targets=(--target "$@")
+    say "Building in build/release."
+    run_step build/configure.log cmake --preset release "${options[@]}" ||
+        fail "could not configure the build; the reason stands above."
+    run_step build/build.log cmake --build --preset release "${targets[@]}" ||
+        fail "could not build; the reason stands above."
+}
