@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tallygate as its operator meets it: a configuration, a daemon, and the command line."""
 import json
+import os
 import pathlib
 import signal
 import time
@@ -9,17 +10,19 @@ from lab.machine import LabError, run
 from lab.processes import Process
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
+# Another build than the release, such as one with sanitizers, is tested by naming its folder.
+PROGRAMS = pathlib.Path(os.environ.get("TALLYGATE_PROGRAMS", TREE / "build/release/bin"))
 START_SECONDS = 30
 
 
 class Gate:
     """One daemon: its files in `work_dir`, its pins in `pin_dir`, in one namespace."""
 
-    def __init__(self, namespace, work_dir, pin_dir, record, programs=None):
+    def __init__(self, namespace, work_dir, pin_dir, record):
         self.namespace = namespace
         self.work_dir = pathlib.Path(work_dir)
         self.pin_dir = pathlib.Path(pin_dir)
-        self.programs = pathlib.Path(programs or TREE / "build/release/bin")
+        self.programs = PROGRAMS
         self.record = record
         self.socket = self.work_dir / "control.sock"
         self.config = self.work_dir / "tallygate.toml"

@@ -16,8 +16,11 @@ class LabError(Exception):
 
 def run(*command, stdin=None, check=True, timeout=60):
     """Runs a command to its end; with `check`, a failure is a LabError with its own words."""
-    done = subprocess.run([str(word) for word in command], input=stdin, text=True,
-                          capture_output=True, timeout=timeout, check=False)
+    try:
+        done = subprocess.run([str(word) for word in command], input=stdin, text=True,
+                              capture_output=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise LabError(f"there is no program {command[0]}: build or install it first") from None
     if check and done.returncode != 0:
         words = " ".join(str(word) for word in command)
         reason = (done.stderr or done.stdout).strip()

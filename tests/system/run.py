@@ -26,45 +26,47 @@ class Lines(unittest.TestResult):
         super().__init__()
         self.outcomes = []
         self._started = 0.0
-        self._subtests_failed = []
+        self._outcome = ""
+        self._reasons = []
 
     def startTest(self, test):
         super().startTest(test)
         self._started = time.monotonic()
-        self._subtests_failed = []
+        self._outcome = "passed"
+        self._reasons = []
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err:
-            self._subtests_failed.append(f"{subtest}\n{self._exc_info_to_string(err, test)}")
-
-    def stopTest(self, test):
-        if self._subtests_failed:
-            self._say(test, "failed", "\n".join(self._subtests_failed))
-        super().stopTest(test)
-
-    def addSuccess(self, test):
-        self._say(test, "passed")
+            self._fail(test, err, f"{subtest}\n")
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self._say(test, "failed", self._exc_info_to_string(err, test))
+        self._fail(test, err)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self._say(test, "failed", self._exc_info_to_string(err, test))
+        self._fail(test, err)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        self._say(test, "skipped", reason)
+        self._outcome = "skipped"
+        self._reasons.append(reason)
 
-    def _say(self, test, outcome, reason=""):
+    def stopTest(self, test):
+        """A test may fail more than once, also while it cleans up; it counts once."""
+        super().stopTest(test)
         name = f"system.{test.id()}"
+        reason = "\n".join(self._reasons)
         seconds = time.monotonic() - self._started
-        print(f"  {outcome:8}{seconds:6.1f} s  {name}", flush=True)
+        print(f"  {self._outcome:8}{seconds:6.1f} s  {name}", flush=True)
         if reason:
             print("    " + reason.strip().replace("\n", "\n    "), flush=True)
-        self.outcomes.append({"name": name, "outcome": outcome, "reason": reason})
+        self.outcomes.append({"name": name, "outcome": self._outcome, "reason": reason})
+
+    def _fail(self, test, err, what=""):
+        self._outcome = "failed"
+        self._reasons.append(what + self._exc_info_to_string(err, test))
 
 
 def load_tests():

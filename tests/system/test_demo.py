@@ -10,11 +10,9 @@ import unittest
 
 from lab import machine
 from lab.demo import PIN_DIR, PREFIX, WORK_DIR
-from lab.gate import TREE
+from lab.gate import PROGRAMS, TREE
 
 DEMO = TREE / "scripts/demo"
-DAEMON = TREE / "build/release/bin/tallygated"
-CLI = TREE / "build/release/bin/tallygate"
 
 
 def leftovers():
@@ -35,7 +33,7 @@ class Demo(unittest.TestCase):
         self.addCleanup(demo.kill)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and demo.poll() is None:
-            done = machine.run(CLI, "--socket", WORK_DIR / "control.sock", "live",
+            done = machine.run(PROGRAMS / "tallygate", "--socket", WORK_DIR / "control.sock", "live",
                                "198.51.100.0/24", check=False)
             if done.returncode == 0 and int(done.stdout) > 0:
                 return demo
@@ -61,7 +59,7 @@ class Demo(unittest.TestCase):
 
     def test_a_gate_detached_in_the_middle_is_told(self):
         demo = self.begin()
-        machine.run(DAEMON, "detach", "--pin-dir", PIN_DIR)
+        machine.run(PROGRAMS / "tallygated", "detach", "--pin-dir", PIN_DIR)
         out, err = demo.communicate(timeout=60)
         self.assertEqual(demo.returncode, 1, err)
         self.assertIn("The gate was detached while the demo ran", err)
