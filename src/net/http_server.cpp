@@ -99,6 +99,7 @@ struct HttpServer::State {
           handler(std::move(handle)), limits(with),
           acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release())
     {
+        acceptor.non_blocking(true);
     }
 
     asio::io_context &context;
@@ -270,7 +271,8 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
             co_return false;
         server.counts.rejected_total++;
         connection.enter(Connection::Phase::sending, limits.send_timeout);
-        if (co_await send(connection, rejection_response(status), {}))
+        const bool sent = co_await send(connection, rejection_response(status), {});
+        if (sent)
             co_await drain(connection);
         co_return false;
     }
@@ -284,14 +286,16 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
     server.served(connection);
     auto response = server.handler(request);
     connection.enter(Connection::Phase::sending, limits.send_timeout);
-    co_return co_await send(connection, std::move(response), framing) && framing.keep_alive;
+    const bool sent = co_await send(connection, std::move(response), framing);
+    co_return sent &&framing.keep_alive;
 }
 
 asio::awaitable<void> serve(std::shared_ptr<HttpServer::State> server,
                             std::shared_ptr<Connection> connection)
 {
-    while (co_await serve_one(*server, *connection)) {
-    }
+    // g++ 12 compiles `while (co_await ...)` into a trap: a condition is a variable here.
+    for (bool goes_on = true; goes_on;)
+        goes_on = co_await serve_one(*server, *connection);
     connection->close();
     server->remove(*connection);
 }
@@ -310,10 +314,14 @@ asio::awaitable<void> accept(std::shared_ptr<HttpServer::State> server)
 
     while (!server->closed()) {
         Socket socket{server->context};
-        const auto [error] = co_await server->acceptor.async_accept(socket, as_result);
-        if (server->closed())
+        // accept(2) says that it is out of descriptors even while nobody waits for one: only
+        // ask when somebody does, or everyone would be evicted for nobody.
+        const auto [waited] = co_await server->acceptor.async_wait(Socket::wait_read, as_result);
+        if (waited || server->closed())
             co_return;
-        if (error == asio::error::connection_aborted)
+        error_code error;
+        server->acceptor.accept(socket, error);
+        if (error == asio::error::connection_aborted || error == asio::error::try_again)
             continue;
         if (error) {
             if (out_of_resources(error) && server->make_room())

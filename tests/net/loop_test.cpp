@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "net/loop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace tallygate::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Loop, TicksUntilItIsStopped)
+{
+    net::Loop loop;
+    int ticks = 0;
+    loop.every(1ms, [&] {
+        if (++ticks == 3)
+            loop.stop();
+    });
+    loop.run();
+    EXPECT_EQ(ticks, 3);
+}
+
+TEST(Loop, RunsAgainAfterAStop)
+{
+    net::Loop loop;
+    int runs = 0;
+    for (int i = 0; i < 2; i++) {
+        loop.post([&] {
+            runs++;
+            loop.stop();
+        });
+        loop.run();
+    }
+    EXPECT_EQ(runs, 2);
+}
+
+TEST(Loop, HandsOverEverySignal)
+{
+    net::Loop loop;
+    std::vector<int> seen;
+    loop.on_signals({SIGHUP, SIGUSR1}, [&](int signal) {
+        seen.push_back(signal);
+        if (signal == SIGUSR1)
+            loop.stop();
+        else
+            std::raise(seen.size() < 2 ? SIGHUP : SIGUSR1);
+    });
+    loop.post([] { std::raise(SIGHUP); });
+    loop.run();
+    EXPECT_EQ(seen, (std::vector{SIGHUP, SIGHUP, SIGUSR1}));
+}
+
+} // namespace
+} // namespace tallygate::test
