@@ -7,7 +7,7 @@
 find_program(CLANG NAMES clang clang-14 REQUIRED)
 find_program(BPFTOOL bpftool REQUIRED PATHS /usr/sbin /sbin)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf>=1.1)
+pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET GLOBAL libbpf>=1.1)
 
 function(add_bpf_skeleton name source)
     set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)

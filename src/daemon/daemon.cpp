@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/daemon.hpp"
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "config/config_toml.hpp"
+#include "daemon/machine.hpp"
+#include "daemon/options.hpp"
+
+namespace tallygate::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+// DESIGN.md 4: how old an answer about a large block may be.
+constexpr auto walk_interval = 250ms;
+constexpr auto claims_interval = 1s;
+constexpr auto forget_interval = 10s;
+
+// A slice of the claims takes about a millisecond; answers go in between.
+constexpr std::uint32_t claims_slice = 2048;
+
+} // namespace
+
+Daemon::Daemon(config::Config config)
+    : config_(std::move(config)), ledger_(config_.windows.monitors)
+{
+    facts_.version = TALLYGATE_VERSION;
+    facts_.pid = ::getpid();
+    facts_.started = clock_.now();
+    facts_.config_file = config_.file;
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config)
+{
+    if (const auto fits = check_machine(config); !fits)
+        return fits.error();
+
+    std::unique_ptr<Daemon> daemon{new Daemon{std::move(config)}};
+    // The socket before the card: one that answers is another daemon's.
+    auto control = net::Listener::on_path(daemon->config_.control.socket);
+    if (!control)
+        return control.error();
+    if (const auto started = daemon->start_gate(); !started)
+        return started.error();
+    if (const auto started = daemon->start_servers(std::move(*control)); !started)
+        return started.error();
+    daemon->schedule();
+    return daemon;
+}
+
+Result<void> Daemon::start_gate()
+{
+    auto gate = kernel::KernelGate::start(
+        make_gate_options(config_),
+        [this](const core::SourceChange &change) { ledger_.record(change, clock_.now()); });
+    if (!gate)
+        return gate.error();
+    gate_ = std::move(*gate);
+    questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
+    questions_->set_services(gate_->service_ids());
+
+    for (const auto &one : gate_->status().attachments)
+        spdlog::info("{} {}: {}{}{}", one.interface, one.direction, one.how,
+                     one.adopted ? ", taken over in place" : "",
+                     one.note.empty() ? "" : " (" + one.note + ")");
+    for (const auto &warning : gate_->status().warnings)
+        spdlog::warn("{}", warning);
+    return {};
+}
+
+Result<void> Daemon::start_servers(net::Listener control)
+{
+    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_,
+                                                          [this] { return reload(); });
+    control_server_ = std::make_unique<net::HttpServer>(loop_, std::move(control),
+                                                        control_->handler(frontend::Access::full));
+    control_->show_server(*control_server_);
+    spdlog::info("answering on {}", control_server_->name());
+
+    if (!config_.http.listen)
+        return {};
+    auto http = net::Listener::on_endpoint(*config_.http.listen);
+    if (!http)
+        return http.error();
+    http_server_ = std::make_unique<net::HttpServer>(
+        loop_, std::move(*http), control_->handler(frontend::Access::read_only));
+    control_->show_server(*http_server_);
+    spdlog::info("answering read-only on {}", http_server_->name());
+    return {};
+}
+
+void Daemon::schedule()
+{
+    walk();
+    walk_claims();
+    loop_.every(walk_interval, [this] { walk(); });
+    loop_.every(claims_interval, [this] { walk_claims(); });
+    loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
+    loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
+    loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(reload()); });
+}
+
+void Daemon::run()
+{
+    sd_notify(0, "READY=1");
+    loop_.run();
+    sd_notify(0, "STOPPING=1");
+    spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
+}
+
+void Daemon::walk()
+{
+    const auto begin = std::chrono::steady_clock::now();
+    gate_->walk();
+    facts_.walk_last = std::chrono::steady_clock::now() - begin;
+    questions_->set_walked_at(clock_.now());
+}
+
+void Daemon::walk_claims()
+{
+    if (is_walking_claims_)
+        return;
+    is_walking_claims_ = true;
+    walk_claims_slice();
+}
+
+void Daemon::walk_claims_slice()
+{
+    const auto finished = gate_->walk_claims(claims_slice);
+    if (!finished)
+        spdlog::error("{}", finished.error().message);
+    if (finished && !*finished)
+        loop_.post([this] { walk_claims_slice(); });
+    else
+        is_walking_claims_ = false;
+}
+
+Result<void> Daemon::reload()
+{
+    const auto refuse = [](const Error &error) {
+        spdlog::error("the configuration stays as it was: {}", error.message);
+        return error;
+    };
+    auto config = config::load_config(config_.file);
+    if (!config)
+        return refuse(config.error());
+    if (const auto fits = check_machine(*config); !fits)
+        return refuse(fits.error());
+    if (const auto done = gate_->reconfigure(make_gate_options(*config)); !done)
+        return refuse(done.error());
+
+    ledger_.set_monitors(config->windows.monitors);
+    questions_->set_services(gate_->service_ids());
+    facts_.warnings = list_restart_only(config_, *config);
+    for (const auto &warning : facts_.warnings)
+        spdlog::warn("{}", warning);
+    spdlog::info("took {} anew", config_.file);
+    return {};
+}
+
+} // namespace tallygate::daemon

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Wiring: the gate, the ledger and the front-ends on one loop. Decides nothing.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "core/ledger.hpp"
+#include "core/question.hpp"
+#include "core/seams.hpp"
+#include "frontend/control_service.hpp"
+#include "frontend/daemon_facts.hpp"
+#include "kernel/gate.hpp"
+#include "net/http_server.hpp"
+#include "net/loop.hpp"
+
+namespace tallygate::daemon {
+
+class SystemClock : public core::Clock {
+public:
+    core::UnixTime now() const override { return std::chrono::system_clock::now(); }
+};
+
+class Daemon {
+public:
+    /// Starts everything that `config` asks for. Until run() nothing is answered.
+    static Result<std::unique_ptr<Daemon>> start(config::Config config);
+
+    /// Until SIGTERM or SIGINT. The gate goes on counting after that.
+    void run();
+
+private:
+    explicit Daemon(config::Config config);
+
+    Result<void> start_gate();
+    Result<void> start_servers(net::Listener control);
+    void schedule();
+    void walk();
+    void walk_claims();
+    void walk_claims_slice();
+    Result<void> reload();
+
+    config::Config config_; ///< as it was at start: what a reload cannot change is compared to it
+    SystemClock clock_;
+    net::Loop loop_;
+    core::Ledger ledger_;
+    std::unique_ptr<kernel::KernelGate> gate_;
+    std::unique_ptr<core::Questions> questions_;
+    frontend::DaemonFacts facts_;
+    bool is_walking_claims_ = false;
+    std::unique_ptr<frontend::ControlService> control_;
+    std::unique_ptr<net::HttpServer> control_server_;
+    std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured
+};
+
+} // namespace tallygate::daemon

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/machine.hpp"
+
+#include <net/if.h>
+
+#include <memory>
+
+namespace tallygate::daemon {
+namespace {
+
+/// "lo, eth0", as far as this network namespace has them.
+std::string known_interfaces()
+{
+    using Index = struct if_nameindex;
+    const std::unique_ptr<Index, void (*)(Index *)> all{::if_nameindex(), ::if_freenameindex};
+    std::string text;
+    for (const Index *one = all.get(); one != nullptr && one->if_index != 0; one++)
+        text += (text.empty() ? "" : ", ") + std::string(one->if_name);
+    return text;
+}
+
+} // namespace
+
+Result<void> check_machine(const config::Config &config)
+{
+    const auto &gate = config.gate;
+    for (std::size_t i = 0; i < gate.interfaces.size(); i++)
+        if (::if_nametoindex(gate.interfaces[i].c_str()) == 0)
+            return Error{config.where(gate.interface_positions[i]) + "interface \"" +
+                             gate.interfaces[i] + "\" does not exist: expected one of " +
+                             known_interfaces(),
+                         bad_configuration};
+    return {};
+}
+
+std::vector<std::string> list_restart_only(const config::Config &running, const config::Config &now)
+{
+    std::vector<std::string> sentences;
+    const auto compare = [&](const char *setting, bool same, const char *when) {
+        if (!same)
+            sentences.push_back(std::string(setting) + " has changed in " + now.file +
+                                ": it takes effect after " + when);
+    };
+    const auto &was = running.gate;
+    const auto &is = now.gate;
+    const char *const restart = "a restart";
+    const char *const detach = "`tallygated detach` and a restart";
+
+    compare("gate.pin_dir", was.pin_dir == is.pin_dir, restart);
+    compare("state.dir", running.state.dir == now.state.dir, restart);
+    compare("control.socket", running.control.socket == now.control.socket, restart);
+    compare("http.listen", running.http.listen == now.http.listen, restart);
+    compare("gate.sources_max", was.sources_max == is.sources_max, detach);
+    compare("gate.claims_max", was.claims_max == is.claims_max, detach);
+    compare("gate.flows_max", was.flows_max == is.flows_max, detach);
+    compare("gate.pending_max", was.pending_max == is.pending_max, detach);
+    compare("gate.networks_max", was.networks_max == is.networks_max, detach);
+    compare("gate.ipv6_source_bits", was.ipv6_source_bits == is.ipv6_source_bits, detach);
+    return sentences;
+}
+
+} // namespace tallygate::daemon

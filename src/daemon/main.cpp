@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// tallygated: its verbs, and what they exit with.
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include "base/log.hpp"
+#include "config/config_toml.hpp"
+#include "daemon/daemon.hpp"
+#include "daemon/machine.hpp"
+#include "kernel/pins.hpp"
+#include "kernel/probe.hpp"
+
+namespace tallygate::daemon {
+namespace {
+
+enum Exit : int { ok = 0, failed = 1, usage = 2, not_permitted = 4, bad_config = 78 };
+
+constexpr auto default_config = "/etc/tallygate/tallygate.toml";
+
+int fail(const Error &error)
+{
+    std::cerr << "tallygated: " << error.message << "\n";
+    if (error.code == bad_configuration)
+        return bad_config;
+    if (error.code == EPERM || error.code == EACCES) {
+        std::cerr << "tallygated: run it as root, or with CAP_BPF, CAP_NET_ADMIN and "
+                     "CAP_PERFMON; `tallygated probe` says what is missing\n";
+        return not_permitted;
+    }
+    return failed;
+}
+
+/// Mistakes in the file are lines that already say where they are.
+int fail_configuration(const Error &error)
+{
+    std::cerr << error.message << "\n";
+    return bad_config;
+}
+
+int run(const std::string &file)
+{
+    auto config = config::load_config(file);
+    if (!config)
+        return fail_configuration(config.error());
+    auto daemon = Daemon::start(std::move(*config));
+    if (!daemon)
+        return daemon.error().code == bad_configuration ? fail_configuration(daemon.error())
+                                                        : fail(daemon.error());
+    (*daemon)->run();
+    return ok;
+}
+
+int check(const std::string &file)
+{
+    const auto config = config::load_config(file);
+    if (!config)
+        return fail_configuration(config.error());
+    if (const auto fits = check_machine(*config); !fits)
+        return fail_configuration(fits.error());
+    std::cout << file << ": ok\n";
+    return ok;
+}
+
+const char *finding_name(kernel::Finding finding)
+{
+    switch (finding) {
+    case kernel::Finding::ok:
+        return "ok";
+    case kernel::Finding::warn:
+        return "warn";
+    case kernel::Finding::fail:
+        return "fail";
+    }
+    return "";
+}
+
+int probe(const std::vector<std::string> &interfaces, bool as_json)
+{
+    const auto lines = kernel::probe(interfaces);
+    boost::json::array rows;
+    int result = ok;
+
+    for (const auto &line : lines) {
+        if (line.finding == kernel::Finding::fail)
+            result = failed;
+        rows.push_back({{"finding", finding_name(line.finding)},
+                        {"what", line.what},
+                        {"detail", line.detail},
+                        {"mend", line.mend}});
+        if (as_json)
+            continue;
+        std::printf("%-5s %-26s %s\n", finding_name(line.finding), line.what.c_str(),
+                    line.detail.c_str());
+        if (!line.mend.empty())
+            std::printf("      %-26s -> %s\n", "", line.mend.c_str());
+    }
+    if (as_json)
+        std::cout << boost::json::object{{"schema", 1}, {"lines", rows}} << "\n";
+    return result;
+}
+
+int detach(const std::string &file, std::string pin_dir)
+{
+    if (pin_dir.empty() && !file.empty()) {
+        auto configured = config::load_pin_dir(file);
+        if (!configured)
+            return fail_configuration(configured.error());
+        pin_dir = *configured;
+    }
+    if (pin_dir.empty())
+        pin_dir = config::Gate{}.pin_dir;
+
+    const auto done = kernel::detach_all(pin_dir);
+    if (!done)
+        return fail(done.error());
+    for (const auto &line : *done)
+        std::cout << line << "\n";
+    if (done->empty())
+        std::cout << "nothing of tallygate's is pinned in " << pin_dir << "\n";
+    return ok;
+}
+
+int dispatch(int argc, char **argv)
+{
+    CLI::App app{"tallygated: counts TCP connections on the network card, and answers for them"};
+    std::string file = default_config;
+    std::string detach_file;
+    std::string pin_dir;
+    std::vector<std::string> interfaces;
+    bool verbose = false;
+    bool as_json = false;
+
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.set_version_flag("--version", "tallygated " TALLYGATE_VERSION);
+    app.add_flag("--verbose", verbose, "Say more in the log");
+
+    auto *run_verb = app.add_subcommand("run", "Guard the interfaces until told to stop");
+    run_verb->add_option("--config", file, "The configuration file")->capture_default_str();
+    auto *check_verb = app.add_subcommand("check", "Read the configuration, and do nothing");
+    check_verb->add_option("--config", file, "The configuration file")->capture_default_str();
+    auto *probe_verb = app.add_subcommand("probe", "Say what this machine can do");
+    probe_verb->add_flag("--json", as_json, "One JSON object");
+    probe_verb->add_option("interfaces", interfaces, "Interfaces to look at (all)");
+    auto *detach_verb = app.add_subcommand("detach", "Take the gate off every interface");
+    auto *from_file =
+        detach_verb->add_option("--config", detach_file, "Take gate.pin_dir from this file");
+    detach_verb->add_option("--pin-dir", pin_dir, "The pin directory")->excludes(from_file);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &error) {
+        return app.exit(error) == 0 ? ok : usage;
+    }
+    set_up_log(verbose);
+    if (*run_verb)
+        return run(file);
+    if (*check_verb)
+        return check(file);
+    if (*probe_verb)
+        return probe(interfaces, as_json);
+    return detach(detach_file, pin_dir);
+}
+
+} // namespace
+} // namespace tallygate::daemon
+
+int main(int argc, char **argv)
+{
+    return tallygate::daemon::dispatch(argc, argv);
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/gate.hpp"
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <tallygate/abi.h>
+
+#include <array>
+#include <ctime>
+
+#include "base/log.hpp"
+#include "gate.skel.h"
+#include "kernel/convert.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+// DESIGN: an answer about so few sources is read while somebody waits.
+constexpr std::size_t refreshed_sources_max = 1024;
+
+constexpr std::array hook_names = {"ingress", "egress"};
+static_assert(hook_names.size() == TG_HOOK_COUNT);
+
+// clang-format off
+constexpr std::array verdict_labels = {
+    "undecided",
+#define TG_LABEL(name, action, label) label,
+    TG_VERDICTS(TG_LABEL)
+#undef TG_LABEL
+};
+// clang-format on
+
+std::uint64_t clock_ns(clockid_t clock)
+{
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+Result<void> pin_all_maps(const PinDir &pins, const Program &program)
+{
+    std::vector<std::pair<std::string, int>> maps;
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, program.skeleton().obj)
+    {
+        if (!bpf_map__is_internal(map))
+            maps.emplace_back(bpf_map__name(map), bpf_map__fd(map));
+    }
+    return pins.publish(maps);
+}
+
+/// Before anything is made or changed.
+Result<void> check_interfaces(const std::vector<std::string> &interfaces)
+{
+    for (const auto &interface : interfaces)
+        if (::if_nametoindex(interface.c_str()) == 0)
+            return Error{"interface " + interface + " does not exist", ENODEV};
+    return {};
+}
+
+} // namespace
+
+Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
+{
+    capture_libbpf_log();
+    if (const auto exist = check_interfaces(options.interfaces); !exist)
+        return exist.error();
+    auto pins = PinDir::lock(options.pin_dir);
+    if (!pins)
+        return pins.error();
+    auto program = Program::load(*pins, options.sizes);
+    if (!program)
+        return program.error();
+    if (!program->maps_adopted())
+        if (const auto pinned = pin_all_maps(*pins, *program); !pinned)
+            return pinned.error();
+
+    auto kept_pins = std::make_unique<PinDir>(std::move(*pins));
+    auto kept = std::make_unique<Program>(std::move(*program));
+    auto services = ServiceTable::open(*kept);
+    if (!services)
+        return services.error();
+    auto networks = NetworkTable::open(*kept);
+    if (!networks)
+        return networks.error();
+    auto sources = SourceWalk::open(*kept);
+    if (!sources)
+        return sources.error();
+    auto claims = ClaimsWalk::open(*kept);
+    if (!claims)
+        return claims.error();
+    auto settings = MappedArray<tg_settings>::open(kept->map_fd("settings"), "settings");
+    if (!settings)
+        return settings.error();
+    return Parts{std::move(kept_pins), std::move(kept),     std::move(*services),
+                 std::move(*networks), std::move(*sources), std::move(*claims),
+                 std::move(*settings)};
+}
+
+KernelGate::KernelGate(Parts parts, ChangeSink sink)
+    : parts_(std::move(parts)), sink_(std::move(sink))
+{
+}
+
+Result<std::unique_ptr<KernelGate>> KernelGate::start(const GateOptions &options, ChangeSink sink)
+{
+    auto parts = make_parts(options);
+    if (!parts)
+        return parts.error();
+
+    std::unique_ptr<KernelGate> gate{new KernelGate{std::move(*parts), std::move(sink)}};
+    auto attachments = Attachments::open(*gate->parts_.pins, *gate->parts_.program);
+    if (!attachments)
+        return attachments.error();
+    gate->attachments_ = std::move(*attachments);
+    if (gate->parts_.settings[0].created_unix_ns == 0)
+        gate->parts_.settings[0].created_unix_ns = clock_ns(CLOCK_REALTIME);
+
+    // What is guarded before who guards: a program that is attached knows its services.
+    if (const auto done = gate->reconfigure(options); !done)
+        return done.error();
+    return gate;
+}
+
+Result<void> KernelGate::reconfigure(const GateOptions &options)
+{
+    if (const auto exist = check_interfaces(options.interfaces); !exist)
+        return exist;
+    const bool first_time = attachments_->status().empty();
+    if (!first_time)
+        if (const auto done = attachments_->apply(options.interfaces, options.attach); !done)
+            return done;
+    if (const auto done = parts_.services.apply(options.services); !done)
+        return done;
+    if (const auto done = parts_.networks.apply(options.networks); !done)
+        return done;
+    apply_settings(options);
+    return first_time ? attachments_->apply(options.interfaces, options.attach) : Result<void>{};
+}
+
+void KernelGate::apply_settings(const GateOptions &options)
+{
+    volatile tg_settings &settings = parts_.settings[0];
+
+    lease_ = options.lease;
+    renew_lease();
+    settings.networks_configured = static_cast<std::uint32_t>(parts_.networks.configured());
+    settings.strict = options.strict ? 1 : 0;
+    settings.mode = options.mode == Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
+}
+
+void KernelGate::renew_lease()
+{
+    const auto lease_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(lease_).count();
+    parts_.settings[0].lease_until_ns =
+        clock_ns(CLOCK_MONOTONIC) + static_cast<std::uint64_t>(lease_ns);
+}
+
+void KernelGate::walk()
+{
+    parts_.sources.walk(sink_);
+    renew_lease();
+}
+
+Result<bool> KernelGate::walk_claims(std::uint32_t entries)
+{
+    return parts_.claims.walk_some(entries, sink_);
+}
+
+Result<void> KernelGate::skip_claims()
+{
+    return parts_.claims.skip_to_present();
+}
+
+bool KernelGate::refresh(const Block &block)
+{
+    return parts_.sources.walk_block(block, refreshed_sources_max, sink_);
+}
+
+Result<std::uint64_t> KernelGate::count_flows(const Block &block,
+                                              const std::optional<Endpoint> &listener,
+                                              std::optional<core::ServiceId> service) const
+{
+    const auto view = MapView<tg_flow_key, tg_flow>::open(parts_.program->map_fd("flows"), "flows");
+    if (!view)
+        return view.error();
+
+    std::uint64_t count = 0;
+    const auto read = view->for_each([&](const tg_flow_key &key, const tg_flow &flow) {
+        const bool is_open = (flow.state & 0xff) == TG_FLOW_OPEN;
+        const bool is_asked = !service || flow.service == *service;
+        const bool is_there = !listener || (to_address(key.server) == listener->address &&
+                                            ntohs(key.server_port) == listener->port);
+        if (is_open && is_asked && is_there && block.contains(to_address(key.client)))
+            count++;
+    });
+    if (!read)
+        return read.error();
+    return count;
+}
+
+core::Tally KernelGate::service_tally(core::ServiceId service, Family family) const
+{
+    core::Tally sum;
+    const auto index = static_cast<std::uint32_t>(service) * TG_FAMILY_COUNT +
+                       (family == Family::ipv4 ? TG_FAMILY_IPV4 : TG_FAMILY_IPV6);
+    const auto view =
+        PerCpuView<tg_tally>::open(parts_.program->map_fd("service_tallies"), "service_tallies");
+    if (view)
+        for (const auto &value : view->at(index))
+            sum += to_tally(value);
+    return sum;
+}
+
+std::vector<core::VerdictCount> KernelGate::verdicts() const
+{
+    std::vector<core::VerdictCount> rows;
+    const auto view =
+        PerCpuView<std::uint64_t>::open(parts_.program->map_fd("verdict_counts"), "verdict_counts");
+    if (!view)
+        return rows;
+
+    for (std::uint32_t hook = 0; hook < TG_HOOK_COUNT; hook++)
+        for (std::uint32_t verdict = TG_UNDECIDED + 1; verdict < TG_VERDICT_COUNT; verdict++) {
+            std::uint64_t packets = 0;
+            for (const auto count : view->at(hook * TG_VERDICT_COUNT + verdict))
+                packets += count;
+            rows.push_back({hook_names[hook], verdict_labels[verdict], packets});
+        }
+    return rows;
+}
+
+std::uint64_t KernelGate::verdict_total(tg_verdict verdict) const
+{
+    std::uint64_t packets = 0;
+    for (const auto &row : verdicts())
+        if (row.verdict == verdict_labels[verdict])
+            packets += row.packets;
+    return packets;
+}
+
+std::uint64_t KernelGate::live_total() const
+{
+    core::Tally sum;
+    for (std::uint32_t service = 1; service < TG_SERVICES_MAX; service++)
+        for (const auto family : {Family::ipv4, Family::ipv6})
+            sum += service_tally(static_cast<core::ServiceId>(service), family);
+    return sum.live();
+}
+
+std::vector<core::TableUse> KernelGate::table_uses() const
+{
+    const auto max_of = [this](const char *name) {
+        return bpf_map__max_entries(
+            bpf_object__find_map_by_name(parts_.program->skeleton().obj, name));
+    };
+    return {
+        {"sources", parts_.sources.slots_max(), parts_.sources.slots_used()},
+        {"flows", max_of("flows"), live_total()},
+        {"claims", max_of("claims"), std::nullopt},
+        {"pending", max_of("pending"), std::nullopt},
+        {"networks", max_of("networks"), parts_.networks.configured()},
+    };
+}
+
+std::vector<std::string> KernelGate::warnings() const
+{
+    auto sentences = attachments_->problems();
+    const auto &loaded = parts_.program->warnings();
+    sentences.insert(sentences.end(), loaded.begin(), loaded.end());
+
+    for (const auto &table : table_uses())
+        if (table.entries && *table.entries * 10 >= table.entries_max * 9)
+            sentences.push_back("table " + table.name + " is over 90 % full");
+    for (const auto verdict : {TG_PASS_FLOWS_FULL, TG_PASS_SOURCES_FULL, TG_PASS_SYN_UNCLAIMED})
+        if (const auto packets = verdict_total(verdict); packets != 0)
+            sentences.push_back(std::to_string(packets) + " packets left as " +
+                                verdict_labels[verdict] + ": a table was full, and what they " +
+                                "belong to went uncounted");
+    for (const auto &layout : parts_.pins->other_layouts())
+        sentences.push_back("pins of another version are in " + parts_.pins->path() + "/" + layout +
+                            ": `tallygated detach` removes all");
+    return sentences;
+}
+
+core::UnixTime KernelGate::counting_since() const
+{
+    const std::uint64_t created = parts_.settings[0].created_unix_ns;
+    return core::UnixTime{std::chrono::nanoseconds{static_cast<std::int64_t>(created)}};
+}
+
+core::GateStatus KernelGate::status() const
+{
+    const volatile tg_settings &settings = parts_.settings[0];
+    core::GateStatus status;
+
+    status.mode = settings.mode == TG_MODE_ENFORCE ? "enforce" : "observe";
+    status.strict = settings.strict != 0;
+    status.pin_dir = parts_.pins->layout_path();
+    status.layout = TG_ABI_VERSION;
+    status.program_tag = parts_.program->tag();
+    status.counting_since = counting_since();
+    status.attachments = attachments_->status();
+    status.tables = table_uses();
+    status.warnings = warnings();
+    return status;
+}
+
+} // namespace tallygate::kernel

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The gate as the daemon holds it: programs, attachments, tables and walks behind the seam that
+// the rest of the daemon knows (core::Gate).
+#pragma once
+
+#include <tallygate/abi.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/seams.hpp"
+#include "kernel/attachment.hpp"
+#include "kernel/map_view.hpp"
+#include "kernel/networks.hpp"
+#include "kernel/options.hpp"
+#include "kernel/pins.hpp"
+#include "kernel/program.hpp"
+#include "kernel/services.hpp"
+#include "kernel/walk.hpp"
+
+namespace tallygate::kernel {
+
+class KernelGate : public core::Gate {
+public:
+    /// Loads, adopts or makes the tables, and attaches. Until the first walk nothing is told
+    /// to `sink`, which must outlive the gate.
+    static Result<std::unique_ptr<KernelGate>> start(const GateOptions &options, ChangeSink sink);
+
+    /// Takes other options without losing a count or a flow. After an error nothing that
+    /// counts has changed. The pin directory and the table sizes stay what they were.
+    Result<void> reconfigure(const GateOptions &options);
+
+    /// Tells the sink of all proven sources, and renews the lease.
+    void walk();
+    /// Tells the sink of about `entries` more claimed sources, and says whether they were the
+    /// last of a round.
+    Result<bool> walk_claims(std::uint32_t entries);
+    /// The tables were filled before we came: what is in the claims is told already.
+    Result<void> skip_claims();
+
+    bool maps_adopted() const { return parts_.program->maps_adopted(); }
+    const std::map<std::string, core::ServiceId> &service_ids() const
+    {
+        return parts_.services.ids();
+    }
+
+    bool refresh(const Block &block) override;
+    Result<std::uint64_t> count_flows(const Block &block, const std::optional<Endpoint> &listener,
+                                      std::optional<core::ServiceId> service) const override;
+    core::Tally service_tally(core::ServiceId service, Family family) const override;
+    std::vector<core::VerdictCount> verdicts() const override;
+    std::vector<core::NetworkCounts> networks() const override { return parts_.networks.counts(); }
+    core::GateStatus status() const override;
+    core::UnixTime counting_since() const override;
+    unsigned ipv6_source_bits() const override { return parts_.settings[0].ipv6_source_bits; }
+
+private:
+    /// Everything that start() makes in turn. Tables borrow the program, attachments the pins
+    /// as well: those two stay where they are.
+    struct Parts {
+        std::unique_ptr<PinDir> pins;
+        std::unique_ptr<Program> program;
+        ServiceTable services;
+        NetworkTable networks;
+        SourceWalk sources;
+        ClaimsWalk claims;
+        MappedArray<tg_settings> settings;
+    };
+
+    static Result<Parts> make_parts(const GateOptions &options);
+    KernelGate(Parts parts, ChangeSink sink);
+
+    void apply_settings(const GateOptions &options);
+    void renew_lease();
+    std::vector<core::TableUse> table_uses() const;
+    std::vector<std::string> warnings() const;
+    std::uint64_t live_total() const;
+    std::uint64_t verdict_total(tg_verdict verdict) const;
+
+    Parts parts_;
+    std::optional<Attachments> attachments_;
+    ChangeSink sink_;
+    std::chrono::seconds lease_{60};
+};
+
+} // namespace tallygate::kernel

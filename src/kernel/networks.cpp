@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/networks.hpp"
+
+#include <tallygate/abi.h>
+
+#include <cstring>
+
+#include "kernel/convert.hpp"
+#include "kernel/map_view.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+using Records = MapView<std::uint32_t, tg_network_record>;
+using Trie = MapView<tg_prefix, tg_network>;
+
+} // namespace
+
+Result<NetworkTable> NetworkTable::open(const Program &program)
+{
+    const auto records = Records::open(program.map_fd("network_records"), "network_records");
+    if (!records)
+        return records.error();
+
+    NetworkTable table{program};
+    table.entries_max_ = records->entries_max();
+    const auto read = records->for_each([&](Id id, const tg_network_record &record) {
+        const std::string name{record.name, ::strnlen(record.name, sizeof(record.name))};
+        if (id == 0 || name.empty())
+            return;
+        table.ids_[to_block(record.prefix)] = id;
+        table.records_[id] = {name, record.parent, record.retired != 0};
+    });
+    if (!read)
+        return read.error();
+    return table;
+}
+
+Result<NetworkTable::Id> NetworkTable::number_for(const Block &block)
+{
+    if (const auto found = ids_.find(block); found != ids_.end())
+        return found->second;
+    const Id id = records_.empty() ? 1 : records_.rbegin()->first + 1;
+    if (id >= entries_max_)
+        return Error{"no room for network " + block.text() + ": gate.networks_max is " +
+                     std::to_string(entries_max_) +
+                     ", and networks that were taken out keep their place until " +
+                     "`tallygated detach`"};
+    ids_[block] = id;
+    return id;
+}
+
+/// The id of the smallest configured network around a block; 0 if there is none.
+NetworkTable::Id NetworkTable::find_parent(const Block &block) const
+{
+    for (unsigned length = block.length_bits(); length-- > 0;) {
+        const auto found = ids_.find(Block{block.first(), length});
+        if (found == ids_.end() || records_.at(found->second).retired)
+            continue;
+        return found->first.family() == block.family() ? found->second : 0;
+    }
+    return 0;
+}
+
+Result<void> NetworkTable::write_record(const Block &block) const
+{
+    const auto view = Records::open(program_->map_fd("network_records"), "network_records");
+    if (!view)
+        return view.error();
+
+    const Id id = ids_.at(block);
+    const auto &record = records_.at(id);
+    tg_network_record value{};
+    record.name.copy(value.name, sizeof(value.name) - 1);
+    value.prefix = from_block(block);
+    value.parent = record.parent;
+    value.retired = record.retired ? 1 : 0;
+    return view->put(id, value);
+}
+
+Result<void> NetworkTable::write_trie() const
+{
+    const auto trie = Trie::open(program_->map_fd("networks"), "networks");
+    if (!trie)
+        return trie.error();
+
+    for (const auto &[block, id] : ids_) {
+        const auto &record = records_.at(id);
+        const auto written = record.retired ? trie->remove(from_block(block))
+                                            : trie->put(from_block(block), {id, record.parent});
+        if (!written)
+            return written;
+    }
+    return {};
+}
+
+Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
+{
+    // Numbers first: when they run out, nothing has changed yet.
+    std::map<Id, std::string> wanted;
+    for (const auto &network : networks) {
+        const auto id = number_for(network.block);
+        if (!id)
+            return id.error();
+        wanted[*id] = network.name;
+    }
+
+    for (const auto &[block, id] : ids_) {
+        auto &record = records_[id];
+        const auto found = wanted.find(id);
+        record.retired = found == wanted.end();
+        if (!record.retired)
+            record.name = found->second;
+    }
+    for (const auto &[block, id] : ids_) {
+        records_[id].parent = find_parent(block);
+        if (const auto written = write_record(block); !written)
+            return written;
+    }
+    return write_trie();
+}
+
+core::Tally NetworkTable::own_tally(Id id) const
+{
+    core::Tally sum;
+    const auto view =
+        PerCpuView<tg_tally>::open(program_->map_fd("network_tallies"), "network_tallies");
+    if (view)
+        for (const auto &value : view->at(id))
+            sum += to_tally(value);
+    return sum;
+}
+
+std::vector<core::NetworkCounts> NetworkTable::counts() const
+{
+    std::map<Id, core::Tally> sums;
+
+    // At most 128 steps up: parents are shorter prefixes.
+    for (const auto &[id, record] : records_) {
+        const auto own = own_tally(id);
+        for (Id at = id; at != 0; at = records_.at(at).parent)
+            sums[at] += own;
+    }
+
+    std::vector<core::NetworkCounts> rows;
+    for (const auto &[block, id] : ids_)
+        if (!records_.at(id).retired)
+            rows.push_back({records_.at(id).name, block, sums[id]});
+    return rows;
+}
+
+std::size_t NetworkTable::configured() const
+{
+    std::size_t count = 0;
+    for (const auto &[id, record] : records_)
+        count += record.retired ? 0 : 1;
+    return count;
+}
+
+} // namespace tallygate::kernel

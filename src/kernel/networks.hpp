@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/seams.hpp"
+#include "kernel/options.hpp"
+#include "kernel/program.hpp"
+
+namespace tallygate::kernel {
+
+/// The operator's networks in the kernel's trie. A packet counts at its longest match only, so
+/// a network's count is its own total and those of all networks nested in it.
+///
+/// A network that is taken out leaves its total to the one around it: that one's count never
+/// goes back. Named again, it goes on from its own total.
+class NetworkTable {
+public:
+    static Result<NetworkTable> open(const Program &program);
+
+    /// Makes the trie hold exactly these blocks, which must differ from each other.
+    Result<void> apply(const std::vector<NetworkOption> &networks);
+
+    /// The configured networks in the order of their addresses, nested ones included.
+    std::vector<core::NetworkCounts> counts() const;
+
+    std::size_t configured() const;
+
+private:
+    struct Record {
+        std::string name;
+        std::uint32_t parent = 0;
+        bool retired = false;
+    };
+    using Id = std::uint32_t;
+
+    explicit NetworkTable(const Program &program) : program_(&program) {}
+
+    Result<Id> number_for(const Block &block);
+    Id find_parent(const Block &block) const;
+    Result<void> write_record(const Block &block) const;
+    Result<void> write_trie() const;
+    core::Tally own_tally(Id id) const;
+
+    const Program *program_;
+    std::uint32_t entries_max_ = 0;
+    std::map<Block, Id> ids_; ///< also of retired ones
+    std::map<Id, Record> records_;
+};
+
+} // namespace tallygate::kernel

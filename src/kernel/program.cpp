@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/program.hpp"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/random.h>
+#include <tallygate/abi.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <deque>
+
+#include "base/fd.hpp"
+#include "base/log.hpp"
+#include "gate.skel.h"
+#include "kernel/map_view.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+/// The libbpf callback takes no context, so this is the one place that cannot be a parameter.
+std::deque<std::string> &libbpf_words()
+{
+    static std::deque<std::string> words;
+    return words;
+}
+
+int keep_libbpf_words(libbpf_print_level level, const char *format, va_list arguments)
+{
+    constexpr std::size_t lines_kept = 6;
+    std::array<char, 1024> line{};
+
+    if (level == LIBBPF_DEBUG)
+        return 0;
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    std::string text{line.data()};
+    text.erase(text.find_last_not_of('\n') + 1);
+    spdlog::debug("{}", text);
+    libbpf_words().push_back(std::move(text));
+    if (libbpf_words().size() > lines_kept)
+        libbpf_words().pop_front();
+    return 0;
+}
+
+/// Maps whose size is configuration. All others must have the size that we were compiled with.
+bool is_sized(const std::string &name)
+{
+    return name == "claims" || name == "flows" || name == "sources" || name == "source_index" ||
+           name == "freed_slots" || name == "pending" || name == "networks" ||
+           name == "network_tallies" || name == "network_records";
+}
+
+/// .bss and .rodata belong to one load of the programs and are not pinned.
+bool is_pinned(const bpf_map *map)
+{
+    return !bpf_map__is_internal(map);
+}
+
+std::array<__be32, 2> source_mask(unsigned ipv6_source_bits)
+{
+    const unsigned bits = ipv6_source_bits - 64;
+    const std::uint64_t mask = bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits);
+    return {htonl(static_cast<std::uint32_t>(mask >> 32)), htonl(static_cast<std::uint32_t>(mask))};
+}
+
+/// The settings as the pinned maps have them; zeros if there are none yet.
+Result<tg_settings> pinned_settings(const PinDir &pins)
+{
+    if (!pins.has_layout())
+        return tg_settings{};
+    const Fd fd{bpf_obj_get(pins.map_path("settings").c_str())};
+    if (!fd)
+        return Error::system("open " + pins.map_path("settings"));
+    const auto view = MapView<std::uint32_t, tg_settings>::open(fd.get(), "settings");
+    if (!view)
+        return view.error();
+    const auto value = view->find(0);
+    if (!value)
+        return value.error();
+    return value->value_or(tg_settings{});
+}
+
+} // namespace
+
+void capture_libbpf_log()
+{
+    libbpf_set_print(keep_libbpf_words);
+}
+
+std::string last_libbpf_words()
+{
+    std::string all;
+    for (const auto &line : libbpf_words())
+        all += (all.empty() ? "" : " | ") + line;
+    return all;
+}
+
+Result<bpf_map_info> inspect_map(int fd, const std::string &name, std::size_t key_bytes,
+                                 std::size_t value_bytes)
+{
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+        return Error::system("inspect map " + name);
+    if (info.key_size != key_bytes || info.value_size != value_bytes)
+        return Error{"map " + name + " was built by another version of tallygate", EPROTO};
+    return info;
+}
+
+void Program::Destroy::operator()(gate *skeleton) const
+{
+    gate::destroy(skeleton);
+}
+
+Program::Program(Program &&) noexcept = default;
+Program::~Program() = default;
+
+Result<void> Program::open(const TableSizes &sizes, bool fragments)
+{
+    skeleton_.reset(gate::open());
+    if (!skeleton_)
+        return Error::system("open the gate's programs");
+
+    auto &maps = skeleton_->maps;
+    const std::pair<bpf_map *, std::uint32_t> entries_max[] = {
+        {maps.sources, sizes.sources_max},
+        {maps.source_index, sizes.sources_max},
+        {maps.freed_slots, sizes.sources_max},
+        {maps.claims, sizes.claims_max},
+        {maps.flows, sizes.flows_max},
+        {maps.pending, sizes.pending_max},
+        {maps.networks, sizes.networks_max},
+        {maps.network_tallies, sizes.networks_max},
+        {maps.network_records, sizes.networks_max},
+    };
+    for (const auto &[map, count] : entries_max)
+        bpf_map__set_max_entries(map, count);
+    ipv6_source_bits_ = sizes.ipv6_source_bits;
+
+    skeleton_->rodata->has_fragments = fragments;
+    if (fragments)
+        bpf_program__set_flags(skeleton_->progs.gate_xdp, xdp_has_fragments);
+    return {};
+}
+
+Result<void> Program::adopt_map(const PinDir &pins, const std::string &name)
+{
+    bpf_map *const map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
+    const auto path = pins.map_path(name);
+    const Fd fd{bpf_obj_get(path.c_str())};
+    bpf_map_info info{};
+    std::uint32_t size = sizeof(info);
+
+    if (!fd)
+        return Error::system("open " + path);
+    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
+        return Error::system("inspect " + path);
+
+    const bool same_shape =
+        info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+        info.value_size == bpf_map__value_size(map) && info.map_flags == bpf_map__map_flags(map);
+    const auto wanted = bpf_map__max_entries(map);
+    if (!same_shape || (!is_sized(name) && info.max_entries != wanted))
+        return Error{path + " was not made by this version of tallygate: `tallygated detach " +
+                     "--pin-dir " + pins.path() + "` removes it, with its counts"};
+    if (info.max_entries != wanted && name != "source_index" && name != "freed_slots" &&
+        name != "network_tallies" && name != "network_records")
+        warnings_.push_back("table " + name + " keeps room for " +
+                            std::to_string(info.max_entries) + " entries; the configured " +
+                            std::to_string(wanted) + " take effect after `tallygated detach`");
+    bpf_map__set_max_entries(map, info.max_entries);
+    if (bpf_map__reuse_fd(map, fd.get()) != 0)
+        return Error::system("take over " + path);
+    return {};
+}
+
+Result<void> Program::adopt_maps(const PinDir &pins)
+{
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, skeleton_->obj)
+    {
+        if (!is_pinned(map))
+            continue;
+        const auto adopted = adopt_map(pins, bpf_map__name(map));
+        if (!adopted)
+            return adopted;
+    }
+    maps_adopted_ = true;
+    return {};
+}
+
+Result<void> Program::set_constants()
+{
+    const auto mask = source_mask(ipv6_source_bits_);
+    auto &constants = *skeleton_->rodata;
+
+    constants.pending_mask = bpf_map__max_entries(skeleton_->maps.pending) - 1;
+    constants.sources_max = bpf_map__max_entries(skeleton_->maps.sources);
+    constants.ipv6_source_mask[0] = mask[0];
+    constants.ipv6_source_mask[1] = mask[1];
+    return {};
+}
+
+Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
+{
+    auto settings = pinned_settings(pins);
+    if (!settings)
+        return settings.error();
+    if (settings->hash_seed == 0 &&
+        ::getrandom(&settings->hash_seed, sizeof(settings->hash_seed), 0) < 0)
+        return Error::system("get a random seed");
+
+    // Probed by loading: a kernel that refuses large frames takes the programs without them.
+    Error refused{""};
+    for (const bool fragments : {true, false}) {
+        Program program;
+        auto step = program.open(sizes, fragments);
+        if (!step)
+            return step.error();
+        if (settings->ipv6_source_bits != 0 &&
+            settings->ipv6_source_bits != sizes.ipv6_source_bits) {
+            program.warnings_.push_back(
+                "sources of IPv6 stay /" + std::to_string(settings->ipv6_source_bits) +
+                " as in the pinned maps; the configured /" +
+                std::to_string(sizes.ipv6_source_bits) + " takes effect after `tallygated detach`");
+            program.ipv6_source_bits_ = settings->ipv6_source_bits;
+        }
+        if (pins.has_layout()) {
+            step = program.adopt_maps(pins);
+            if (!step)
+                return step.error();
+        }
+        step = program.set_constants();
+        if (!step)
+            return step.error();
+        program.skeleton_->rodata->hash_seed = settings->hash_seed;
+
+        const int loaded = gate::load(program.skeleton_.get());
+        if (loaded != 0) {
+            refused = Error::system("load the gate's programs", -loaded);
+            refused.message += " (" + last_libbpf_words() + ")";
+            continue;
+        }
+        program.takes_fragments_ = fragments;
+        settings->ipv6_source_bits = program.ipv6_source_bits_;
+        const auto view =
+            MapView<std::uint32_t, tg_settings>::open(program.map_fd("settings"), "settings");
+        if (!view)
+            return view.error();
+        if (const auto written = view->put(0, *settings); !written)
+            return written.error();
+        return program;
+    }
+    return refused;
+}
+
+int Program::map_fd(const char *name) const
+{
+    return bpf_object__find_map_fd_by_name(skeleton_->obj, name);
+}
+
+int Program::xdp_fd() const
+{
+    return bpf_program__fd(skeleton_->progs.gate_xdp);
+}
+
+int Program::tc_ingress_fd() const
+{
+    return bpf_program__fd(skeleton_->progs.gate_tc_ingress);
+}
+
+int Program::tc_egress_fd() const
+{
+    return bpf_program__fd(skeleton_->progs.gate_tc_egress);
+}
+
+std::string Program::tag() const
+{
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof(info);
+    std::string text;
+
+    if (bpf_obj_get_info_by_fd(xdp_fd(), &info, &size) != 0)
+        return text;
+    for (const unsigned byte : info.tag) {
+        std::array<char, 3> digits{};
+        std::snprintf(digits.data(), digits.size(), "%02x", byte);
+        text += digits.data();
+    }
+    return text;
+}
+
+} // namespace tallygate::kernel

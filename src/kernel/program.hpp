@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kernel/options.hpp"
+#include "kernel/pins.hpp"
+
+// The generated skeleton; only this room and its tests include it.
+struct gate;
+
+namespace tallygate::kernel {
+
+/// The load flag of a program that takes frames of several buffers (5.18): BPF_F_XDP_HAS_FRAGS,
+/// which the headers of Debian 12's libbpf do not name.
+inline constexpr std::uint32_t xdp_has_fragments = 1U << 5;
+
+/// The gate's programs and maps, loaded into the kernel and attached to nothing yet.
+///
+/// Maps that are pinned are taken over with all they hold, at the size they have; else new ones
+/// are made and pinned. Programs are always new: what is attached is replaced through its link.
+class Program {
+public:
+    static Result<Program> load(const PinDir &pins, const TableSizes &sizes);
+
+    Program(Program &&) noexcept;
+    Program &operator=(Program &&) = delete;
+    ~Program();
+
+    gate &skeleton() const { return *skeleton_; }
+    int map_fd(const char *name) const;
+    int xdp_fd() const;
+    int tc_ingress_fd() const;
+    int tc_egress_fd() const;
+    /// Of the XDP program, 16 hexadecimal digits as bpftool prints it.
+    std::string tag() const;
+
+    bool maps_adopted() const { return maps_adopted_; }
+    /// XDP programs that take frames of several buffers (5.18).
+    bool takes_fragments() const { return takes_fragments_; }
+    /// Sentences about sizes that are configured and not in force.
+    const std::vector<std::string> &warnings() const { return warnings_; }
+
+private:
+    struct Destroy {
+        void operator()(gate *skeleton) const;
+    };
+
+    Program() = default;
+    Result<void> open(const TableSizes &sizes, bool fragments);
+    Result<void> adopt_maps(const PinDir &pins);
+    Result<void> adopt_map(const PinDir &pins, const std::string &name);
+    Result<void> set_constants();
+
+    std::unique_ptr<gate, Destroy> skeleton_;
+    bool maps_adopted_ = false;
+    bool takes_fragments_ = false;
+    unsigned ipv6_source_bits_ = 64;
+    std::vector<std::string> warnings_;
+};
+
+/// Keeps libbpf's own words, which are many and often harmless, for the moment when loading
+/// fails; with debug logging they are logged too.
+void capture_libbpf_log();
+/// What libbpf said last, at most a few lines; for an error message.
+std::string last_libbpf_words();
+
+} // namespace tallygate::kernel

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/walk.hpp"
+
+#include <tallygate/abi.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <string_view>
+
+#include "kernel/convert.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+// A new source waits in a short unsorted list; sorting it in costs a pass over all of them.
+constexpr std::size_t recent_max = 1024;
+
+} // namespace
+
+Result<SourceWalk> SourceWalk::open(const Program &program)
+{
+    auto slots = MappedArray<tg_source>::open(program.map_fd("sources"), "sources");
+    if (!slots)
+        return slots.error();
+    auto progress = MappedArray<tg_progress>::open(program.map_fd("progress"), "progress");
+    if (!progress)
+        return progress.error();
+    return SourceWalk{std::move(*slots), std::move(*progress)};
+}
+
+std::uint32_t SourceWalk::slots_used() const
+{
+    const std::uint64_t reached = progress_[0].sources_high_water;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(reached, slots_.entries_max()));
+}
+
+/// A slot is in use a moment after it was handed out, or is given back; until then we keep it
+/// in mind.
+void SourceWalk::find_new_slots()
+{
+    for (auto slot = static_cast<std::uint32_t>(told_.size()); slot < slots_used(); slot++) {
+        told_.emplace_back();
+        is_listed_.push_back(false);
+        unlisted_.push_back(slot);
+    }
+    std::erase_if(unlisted_, [this](std::uint32_t slot) {
+        if (slots_[slot].used == 0)
+            return false;
+        tg_source_key key{};
+        std::memcpy(&key, const_cast<const tg_source_key *>(&slots_[slot].key), sizeof(key));
+        recent_.push_back({to_address(key.addr), slot});
+        is_listed_[slot] = true;
+        return true;
+    });
+    if (recent_.size() > recent_max)
+        sort_recent();
+}
+
+void SourceWalk::sort_recent()
+{
+    const auto middle = static_cast<std::ptrdiff_t>(sorted_.size());
+    std::sort(recent_.begin(), recent_.end());
+    std::move(recent_.begin(), recent_.end(), std::back_inserter(sorted_));
+    std::inplace_merge(sorted_.begin(), sorted_.begin() + middle, sorted_.end());
+    recent_.clear();
+}
+
+void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
+{
+    const volatile tg_source &source = slots_[slot];
+    const auto tally = to_tally(source.tally);
+    auto &told = told_[slot];
+    if (tally == told)
+        return;
+
+    tg_source_key key{};
+    std::memcpy(&key, const_cast<const tg_source_key *>(&source.key), sizeof(key));
+    sink({.source = to_address(key.addr),
+          .service = key.service,
+          .syn = tally.syn - told.syn,
+          .opened = tally.opened - told.opened,
+          .closed = tally.closed - told.closed,
+          .dropped = tally.dropped - told.dropped});
+    told = tally;
+}
+
+void SourceWalk::walk(const ChangeSink &sink)
+{
+    find_new_slots();
+    for (std::uint32_t slot = 0; slot < told_.size(); slot++)
+        if (is_listed_[slot])
+            look_at(slot, sink);
+}
+
+bool SourceWalk::walk_block(const Block &block, std::size_t sources_max, const ChangeSink &sink)
+{
+    find_new_slots();
+    const auto first = std::lower_bound(sorted_.begin(), sorted_.end(), Entry{block.first(), 0});
+    auto last = first;
+    for (std::size_t seen = 0; last != sorted_.end() && block.contains(last->source); ++last)
+        if (++seen > sources_max)
+            return false;
+
+    for (auto entry = first; entry != last; ++entry)
+        look_at(entry->slot, sink);
+    for (const auto &entry : recent_)
+        if (block.contains(entry.source))
+            look_at(entry.slot, sink);
+    return true;
+}
+
+void SourceWalk::skip_to_present()
+{
+    walk([](const core::SourceChange &) {});
+}
+
+std::size_t ClaimsWalk::KeyHash::operator()(const tg_source_key &key) const
+{
+    return std::hash<std::string_view>{}(
+        std::string_view{reinterpret_cast<const char *>(&key), sizeof(key)});
+}
+
+bool ClaimsWalk::KeyEqual::operator()(const tg_source_key &one, const tg_source_key &other) const
+{
+    return std::memcmp(&one, &other, sizeof(one)) == 0;
+}
+
+Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
+{
+    auto view = View::open(program.map_fd("claims"), "claims");
+    if (!view)
+        return view.error();
+    return ClaimsWalk{std::move(*view)};
+}
+
+Result<bool> ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink)
+{
+    const auto visited =
+        view_.visit_some(position_, entries, [&](const tg_source_key &key, const tg_claim &claim) {
+            auto &told = told_[key];
+            // A claim that was evicted and came back began again at zero.
+            const bool same = told.claim.first_ns == claim.first_ns && told.claim.syn <= claim.syn;
+            const auto syn = same ? claim.syn - told.claim.syn : claim.syn;
+            told = {claim, round_};
+            if (syn != 0)
+                sink({.source = to_address(key.addr), .service = key.service, .syn = syn});
+        });
+    if (!visited)
+        return visited.error();
+    if (!position_.finished)
+        return false;
+
+    // What a whole round did not meet has been evicted.
+    std::erase_if(told_, [this](const auto &entry) { return entry.second.round != round_; });
+    position_ = {};
+    round_++;
+    return true;
+}
+
+Result<void> ClaimsWalk::skip_to_present()
+{
+    return view_.for_each([this](const tg_source_key &key, const tg_claim &claim) {
+        told_[key] = {claim, round_};
+    });
+}
+
+} // namespace tallygate::kernel
