@@ -6,14 +6,12 @@
 #include <cstdio>
 #include <numeric>
 
+#include "config/toml_guard.hpp"
+
 namespace tallygate::config {
 namespace {
 
 constexpr std::size_t written_bytes_max = 60;
-
-/// A chain of dotted keys makes a table of each, and a table is freed by recursion. With a
-/// line's length and TOML_MAX_NESTED_VALUES bounded, so is the depth: 9 x 2,048 tables.
-constexpr std::size_t line_bytes_max = 4096;
 
 /// Without characters that would break a message's line.
 std::string one_line(std::string_view text)
@@ -91,26 +89,6 @@ std::string joined(const std::vector<std::string> &words)
     for (const auto &word : words)
         text += (text.empty() ? "" : ", ") + word;
     return text;
-}
-
-/// Whether the text is something that the parser may be given; else where it is not, and why.
-std::optional<std::pair<SourcePosition, std::string>> find_unreadable(std::string_view text)
-{
-    SourcePosition position;
-
-    for (const char c : text) {
-        if (c == '\n') {
-            position = {position.line + 1, 1};
-            continue;
-        }
-        if (c == '\0')
-            return {{position, "the file is binary: expected TOML"}};
-        if (position.column > line_bytes_max)
-            return {{position, "the line is longer than " + std::to_string(line_bytes_max) +
-                                   " bytes: expected a long array to stand on several lines"}};
-        position.column++;
-    }
-    return std::nullopt;
 }
 
 } // namespace
@@ -265,8 +243,8 @@ Result<toml::table> parse_toml(std::string_view text, const std::string &file)
 {
     Mistakes mistakes{file};
 
-    if (const auto unreadable = find_unreadable(text)) {
-        mistakes.add(unreadable->first, unreadable->second);
+    if (const auto refusal = find_refusal(text)) {
+        mistakes.add(refusal->position, refusal->reason);
         return mistakes.error();
     }
     auto parsed = toml::parse(text);

@@ -12,11 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include <toml++/toml.h>
-
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "config/rules.hpp"
+#include "config/toml.hpp"
 
 namespace tallygate::config {
 

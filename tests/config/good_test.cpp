@@ -25,6 +25,15 @@ Block block(const char *text)
     return *Block::parse(text);
 }
 
+/// 20,000 of them, in one line.
+std::string many_blocks()
+{
+    std::string text;
+    for (std::uint32_t i = 0; i < 20'000; i++)
+        text += "\"" + Address::from_ipv4(0xc6336400 + i * 256).text() + "/24\",";
+    return text;
+}
+
 // clang-format off
 const struct {
     const char *name;
@@ -117,7 +126,15 @@ const struct {
      [](const Config &config) { return config.services[0].name == "a"; }},
     {"lines that end as on Windows", "[gate]\r\ninterfaces = ['eth0']\r\n" + service,
      [](const Config &config) { return config.gate.interfaces[0] == "eth0"; }},
-    {"a line of 4,096 bytes", "#" + std::string(4095, ' ') + "\n" + after(""),
+    {"a line of any length", after("[[network]]\nname = \"a\"\ncidrs = [" + many_blocks() + "]"),
+     [](const Config &config) { return config.networks[0].cidrs.size() == 20'000; }},
+    {"a comment beyond ASCII", "# für alle: \"\"\" '\n" + after(""),
+     [](const Config &config) { return config.services.size() == 1; }},
+    {"a path beyond ASCII", after("[state]\ndir = \"/var/lib/z\\u00e4hlung\""),
+     [](const Config &config) { return config.state.dir == "/var/lib/zählung"; }},
+    {"a quote within quotes", after("[state]\ndir = \"/a\\\"b#c\" # \""),
+     [](const Config &config) { return config.state.dir == "/a\"b#c"; }},
+    {"a byte order mark", "\xef\xbb\xbf" + after(""),
      [](const Config &config) { return config.services.size() == 1; }},
 };
 // clang-format on

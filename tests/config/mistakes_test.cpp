@@ -48,16 +48,33 @@ const Row file_rows[] = {
          "expected value, saw '\\n'"},
     {"a bracket left open", "[gate\n",
      "t.toml:1:6: not valid TOML: Error while parsing table header: expected ']', saw '\\n'"},
+    {"three brackets", "[[[gate]]]",
+     "t.toml:1:3: not valid TOML: Error while parsing key: "
+     "expected bare key starting character or string delimiter, saw '['"},
     {"a key given twice", in_gate("strict = true\nstrict = true"),
      "t.toml:4:10: not valid TOML: Error while parsing key-value pair: "
          "cannot redefine existing boolean 'strict'"},
-    {"a byte that is no UTF-8", in_gate("pin_dir = \"/\xff\""),
-     "t.toml:3:12: not valid TOML: Encountered invalid utf-8 sequence"},
+    {"a comment that is no UTF-8", in_gate("# \xff"),
+     "t.toml:3:2: not valid TOML: Encountered invalid utf-8 sequence"},
     {"a binary file", std::string("\x7f" "ELF\n\0\0", 7),
      "t.toml:2:1: the file is binary: expected TOML"},
-    {"a line beyond all bounds", std::string(4097, '#'),
-     "t.toml:1:4097: the line is longer than 4096 bytes: "
-         "expected a long array to stand on several lines"},
+    {"a key of more than a hundred dots", "a" + repeated(".a", 101) + " = 1",
+     "t.toml:1:202: more than 100 dots outside quotes: expected [SECTION] or KEY = VALUE"},
+    {"a value beyond ASCII", "# é\n[gate]\npin_dir = ü",
+     "t.toml:3:11: a character beyond ASCII: expected its code in quotes, such as \"\\u00E9\""},
+    {"a path beyond ASCII", in_gate("pin_dir = \"/ü\""),
+     "t.toml:3:13: a character beyond ASCII: expected its code in quotes, such as \"\\u00E9\""},
+    {"a character beyond ASCII within a broken number", in_gate("flows_max = 0[\"é"),
+     "t.toml:3:16: a character beyond ASCII: expected its code in quotes, such as \"\\u00E9\""},
+    {"a string on several lines", in_gate("pin_dir = \"\"\"\n/é\\\n ü\"\"\""),
+     "t.toml:3:12: a string on several lines: expected it on one"},
+    {"a literal string on several lines", in_gate("pin_dir = '''/a'''"),
+     "t.toml:3:12: a string on several lines: expected it on one"},
+    {"a string that does not end", in_gate("pin_dir = \"/a"),
+     "t.toml:3:14: not valid TOML: Error while parsing string: unescaped control characters "
+     "other than TAB (U+0009) are explicitly prohibited"},
+    {"a string that does not end, and escapes its end", in_gate("pin_dir = \"/a\\"),
+     "t.toml:3:15: not valid TOML: Error while parsing string: unknown escape sequence '\\\\n'"},
     {"arrays within arrays", "a = [[[[[[[[1]]]]]]]]",
      "t.toml:1:13: not valid TOML: Error while parsing value: "
          "exceeded maximum nested value depth of 8 (TOML_MAX_NESTED_VALUES)"},
@@ -216,12 +233,12 @@ const Row place_rows[] = {
          "\"/sssssssssssssssssssssssssssssssssssssssssssssssssssssssssss...\": "
          "expected an absolute path of at most 107 bytes"},
     {"long text is cut between characters",
-     after("[control]\nsocket = \"" + repeated("é", 40) + "/x\""),
+     after("[control]\nsocket = \"" + repeated("\\u00E9", 40) + "/x\""),
      "t.toml:7:10: control.socket is "
      "\"éééééééééééééééééééééééééééééé...\": "
          "expected an absolute path of at most 107 bytes"},
     {"long text is cut before a character it would split",
-     after("[control]\nsocket = \"x" + repeated("é", 40) + "\""),
+     after("[control]\nsocket = \"x" + repeated("\\u00E9", 40) + "\""),
      "t.toml:7:10: control.socket is "
      "\"xééééééééééééééééééééééééééééé...\": "
          "expected an absolute path of at most 107 bytes"},
@@ -434,13 +451,14 @@ TEST(ConfigMistakes, AreServicesBeyondTheLastId)
 
 TEST(ConfigMistakes, NeverOverrunTheStack)
 {
-    std::string text = "[a" + repeated(".a", 2000) + "]\n";
-    for (int depth = 0; depth < 7; depth++)
-        text += "a" + repeated(".a", 2000) + " = [\n{";
-    text += "a" + repeated(".a", 2000) + " = 1" + repeated("}]", 7) + "\n";
+    const std::string key = "a" + repeated(".a", 100);
+    std::string text = "[" + key + "]\n";
+    for (int depth = 0; depth < 4; depth++)
+        text += key + " = [\n{";
+    text += key + " = 1" + repeated("}]", 4) + "\n";
 
     EXPECT_FALSE(config::parse_config(text, "t.toml"));
-    EXPECT_FALSE(config::parse_config("a" + repeated(".a", 500'000) + " = 1", "t.toml"));
+    EXPECT_FALSE(config::parse_config("[a" + repeated(".a", 500'000) + "]", "t.toml"));
 }
 
 } // namespace
