@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -74,8 +73,8 @@ public:
         if (tail_.empty() && tail_.capacity() == 0 && runs_.size() <= 1)
             return;
         Run all = run_of(tail_);
-        for (const Run &run : runs_ | std::views::reverse)
-            all = merge(run.whole(), all.whole());
+        for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
+            all = merge(run->whole(), all.whole());
         all.keys.shrink_to_fit();
         all.sums_before.shrink_to_fit();
 
@@ -208,8 +207,8 @@ private:
         });
 
         Run all = run_of(std::move(entries));
-        for (const Run &run : runs_ | std::views::reverse)
-            all = merge(run.slice(first, last), all.whole());
+        for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
+            all = merge(run->slice(first, last), all.whole());
         return all;
     }
 

@@ -365,6 +365,9 @@ TEST_F(QuestionsTest, SaysItIsOldWhileSynsAreUnread)
     gate.tallies[{submission, Family::ipv4}].syn += 1;
     EXPECT_EQ(as_of(Event::syn), at(990)) << "one may be of a source already forgotten";
     EXPECT_EQ(as_of(Event::syn, "2001:db8::/64"), at(1'000));
+    const auto of_smtp = count(
+        {.block = block("192.0.2.1"), .monitor = "60,10", .event = Event::syn, .service = "smtp"});
+    EXPECT_EQ(of_smtp.as_of, at(1'000)) << "not to the service that was asked about";
     EXPECT_EQ(as_of(Event::connections), at(1'000));
     questions.set_walked_at(at(995));
     EXPECT_EQ(as_of(Event::syn), at(1'000)) << "it is charged now";
