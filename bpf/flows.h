@@ -166,9 +166,13 @@ static __always_inline enum tg_verdict follow_server(const struct packet *packet
     if (packet->rst)
         return close_flow(packet, flow, state, TG_PASS_CLOSED_RST);
 
-    advance(&flow->server_end, end);
-    if (packet->ack)
+    /* Until now we knew where the server stands by the segment that opened the flow, and that
+     * may have overtaken others. */
+    if (packet->ack && flow->server_end == flow->server_start)
+        flow->server_ack = packet->ack_seq;
+    else if (packet->ack)
         advance(&flow->server_ack, packet->ack_seq);
+    advance(&flow->server_end, end);
     if (packet->fin) {
         flow->server_fin = end;
         flow->server_fin_seen = 1;
