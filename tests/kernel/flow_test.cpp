@@ -206,6 +206,10 @@ const Story rst_closes[] = {
     {"at the end of data in flight", talked + Segments{
         {client, ack,        51, 101, 40, TG_PASS_OPEN_FLOW},
         {client, rst,        91, 0,   0, TG_PASS_CLOSED_RST}}, 1, 1},
+    {"where the server stands, though later data opened the flow", asked + Segments{
+        {client, ack | psh,  31, 1,  30, TG_PASS_OPENED},
+        {server, ack,         1, 1,   0, TG_PASS_OPEN_FLOW},
+        {client, rst,         1, 0,   0, TG_PASS_CLOSED_RST}}, 1, 1},
     {"past the end of data in flight", talked + Segments{
         {client, ack,        51, 101, 40, TG_PASS_OPEN_FLOW},
         {client, rst,        92, 0,   0, TG_PASS_RST_IGNORED}}, 1, 0},
