@@ -112,8 +112,13 @@ Outcome usage(const std::string &message, const std::string &verb)
 Outcome wrong_arguments(const CLI::App &app, const CLI::ParseError &error)
 {
     const auto chosen = app.get_subcommands();
-    if (!chosen.empty())
-        return usage(error.what(), chosen.front()->get_name());
+    if (!chosen.empty()) {
+        const std::string verb = chosen.front()->get_name();
+        const bool too_much = dynamic_cast<const CLI::ExtrasError *>(&error) != nullptr;
+        return usage(too_much ? verb + " does not take '" + app.remaining(true).front() + "'"
+                              : error.what(),
+                     verb);
+    }
 
     std::string known;
     for (const auto *verb : all_verbs())

@@ -84,8 +84,8 @@ Loop::~Loop() = default;
 
 void Loop::run()
 {
-    state_->context.restart();
     state_->context.run();
+    state_->context.restart();
 }
 
 void Loop::stop()

@@ -21,7 +21,7 @@ public:
     Loop();
     ~Loop();
 
-    /// Returns after stop(). May be called again.
+    /// Returns after stop(), also one that came before. May be called again.
     void run();
     /// From any thread, and from a handler.
     void stop();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <vector>
 
 namespace tallygate::test {
 namespace {
@@ -34,6 +35,14 @@ TEST(Loop, RunsAgainAfterAStop)
         loop.run();
     }
     EXPECT_EQ(runs, 2);
+}
+
+TEST(Loop, MindsAStopThatCameFirst)
+{
+    net::Loop loop;
+    loop.stop();
+    loop.run();
+    SUCCEED();
 }
 
 TEST(Loop, HandsOverEverySignal)
