@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A target in, a question or a refusal out. To add a case, add a row.
+#include "frontend/control_codec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tallygate::test {
+namespace {
+
+using namespace frontend;
+using testing::HasSubstr;
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+    using Visitors::operator()...;
+};
+
+std::string or_dash(const std::optional<std::string> &text)
+{
+    return text.value_or("-");
+}
+
+std::string asked_text(const AskedBlock &asked)
+{
+    return asked.text + (asked.folded ? " folded" : "");
+}
+
+/// A request as one line, so that a row can say what it expects.
+std::string text_of(const ControlRequest &request)
+{
+    return std::visit(
+        Overloaded{
+            [](const LiveRequest &live) {
+                const auto &question = live.question;
+                return "live " + question.block.text() + " service " + or_dash(question.service) +
+                       " listener " +
+                       (question.listener ? question.listener->text() : std::string("-")) +
+                       " asked " + asked_text(live.asked);
+            },
+            [](const CountRequest &count) {
+                const auto &question = count.question;
+                return "count " + question.block.text() + " monitor " + question.monitor +
+                       " windows " + std::to_string(question.start) + ".." +
+                       (question.end ? std::to_string(*question.end) : "-") + " event " +
+                       std::string(core::event_name(question.event)) + " service " +
+                       or_dash(question.service) + " asked " + asked_text(count.asked);
+            },
+            [](const TopRequest &top) {
+                const auto &question = top.question;
+                return "top " + (question.block ? question.block->text() : std::string("-")) +
+                       " by " + std::string(top_by_name(question.by)) + " rows " +
+                       std::to_string(question.rows_max) + " monitor " + or_dash(question.monitor) +
+                       " service " + or_dash(question.service);
+            },
+            [](const NetworksRequest &) { return std::string("networks"); },
+            [](const StatusRequest &) { return std::string("status"); },
+            [](const MetricsRequest &) { return std::string("metrics"); },
+            [](const PageRequest &) { return std::string("page"); },
+            [](const ReloadRequest &) { return std::string("reload"); },
+        },
+        request);
+}
+
+const struct {
+    const char *target;
+    const char *request;
+} good_cases[] = {
+    {"/v1/status", "status"},
+    {"/v1/status?", "status"},
+    {"/v1/networks", "networks"},
+    {"/metrics", "metrics"},
+    {"/", "page"},
+    {"/v1/live?cidr=192.0.2.0/24", "live 192.0.2.0/24 service - listener - asked 192.0.2.0/24"},
+    {"/v1/live?cidr=192.0.2.1", "live 192.0.2.1/32 service - listener - asked 192.0.2.1"},
+    {"/v1/live?cidr=192.0.2.1/24",
+     "live 192.0.2.0/24 service - listener - asked 192.0.2.1/24 folded"},
+    {"/v1/live?cidr=::ffff:192.0.2.0/120",
+     "live 192.0.2.0/24 service - listener - asked ::ffff:192.0.2.0/120"},
+    {"/v1/live?cidr=2001:db8::/32", "live 2001:db8::/32 service - listener - asked 2001:db8::/32"},
+    {"/v1/live?cidr=2001:db8::%2F32",
+     "live 2001:db8::/32 service - listener - asked 2001:db8::/32"},
+    {"/v1/live?cidr=2001%3adb8%3A%3a%2f32",
+     "live 2001:db8::/32 service - listener - asked 2001:db8::/32"},
+    {"/v1/live?cidr=[2001:db8::1]",
+     "live 2001:db8::1/128 service - listener - asked [2001:db8::1]"},
+    {"/v1/live?cidr=%5B2001:db8::%5D/32",
+     "live 2001:db8::/32 service - listener - asked [2001:db8::]/32"},
+    {"/v1/live?c%69dr=::/0", "live ::/0 service - listener - asked ::/0"},
+    {"/v1/live?&cidr=::/0&&", "live ::/0 service - listener - asked ::/0"},
+    {"/v1/live?service=smtp&cidr=0.0.0.0/0",
+     "live 0.0.0.0/0 service smtp listener - asked 0.0.0.0/0"},
+    {"/v1/live?cidr=::/0&listener=[2001:db8::25]:25",
+     "live ::/0 service - listener [2001:db8::25]:25 asked ::/0"},
+    {"/v1/live?cidr=::/0&service=a=b", "live ::/0 service a=b listener - asked ::/0"},
+    {"/v1/live?cidr=::/0&service=a+b", "live ::/0 service a+b listener - asked ::/0"},
+    {"/v1/count?cidr=192.0.2.1&monitor=60,10",
+     "count 192.0.2.1/32 monitor 60,10 windows 0..- event connections service - "
+     "asked 192.0.2.1"},
+    {"/v1/count?cidr=192.0.2.1&monitor=60%2C10&start=1&end=9&event=syn&service=smtp",
+     "count 192.0.2.1/32 monitor 60,10 windows 1..9 event syn service smtp asked 192.0.2.1"},
+    {"/v1/top", "top - by connections rows 10 monitor - service -"},
+    {"/v1/top?cidr=192.0.2.0/24&by=live&rows=1000&monitor=900,4&service=smtp",
+     "top 192.0.2.0/24 by live rows 1000 monitor 900,4 service smtp"},
+    {"/v1/top?by=syn&rows=1", "top - by syn rows 1 monitor - service -"},
+};
+
+TEST(ControlCodec, ReadsRequests)
+{
+    for (const auto &row : good_cases) {
+        SCOPED_TRACE(row.target);
+        const auto parsed = parse_control("GET", row.target);
+        const auto *request = std::get_if<ControlRequest>(&parsed);
+        ASSERT_NE(request, nullptr) << std::get<ControlRefusal>(parsed).message;
+        EXPECT_EQ(text_of(*request), row.request);
+    }
+    EXPECT_EQ(text_of(std::get<ControlRequest>(parse_control("POST", "/v1/reload"))), "reload");
+}
+
+const struct {
+    const char *method;
+    const char *target;
+    unsigned status;
+    const char *message;
+    const char *known = ""; ///< one of them
+} bad_cases[] = {
+    {"GET", "/v2/live", 404, "there is nothing at '/v2/live'", "/v1/live"},
+    {"GET", "/v1/live/?cidr=::/0", 404, "there is nothing at '/v1/live/'", "/v1/live"},
+    {"GET", "", 404, "there is nothing at ''", "/"},
+    {"GET", "/\xff\xfe", 404, "there is nothing at this path", "/"},
+    {"GET", "*", 404, "there is nothing at '*'", "/"},
+    {"POST", "/v1/live?cidr=::/0", 405, "/v1/live takes GET"},
+    {"DELETE", "/", 405, "/ takes GET"},
+    {"GET", "/v1/reload", 405, "/v1/reload takes POST"},
+    {"GET", "/v1/live", 400, "parameter 'cidr' is missing"},
+    {"GET", "/v1/live?", 400, "parameter 'cidr' is missing"},
+    {"GET", "/v1/live?cidr", 400, "'' is not a CIDR block"},
+    {"GET", "/v1/live?cidr=", 400, "'' is not a CIDR block"},
+    {"GET", "/v1/live?cidr=192.0.2.0/33", 400, "'192.0.2.0/33' is not a CIDR block"},
+    {"GET", "/v1/live?cidr=::/0&cidr=::/0", 400, "parameter 'cidr' is given twice"},
+    {"GET", "/v1/live?cidr=::/0&c%69dr=::/0", 400, "parameter 'cidr' is given twice"},
+    {"GET", "/v1/live?cidr=::/0&monitor=60,10", 400, "unknown parameter 'monitor'", "listener"},
+    {"GET", "/v1/status?verbose=1", 400, "unknown parameter 'verbose'"},
+    {"GET", "/v1/live?cidr=::/0&listener=192.0.2.25", 400, "'192.0.2.25' is not an address and"},
+    {"GET", "/v1/live?cidr=%", 400, "bad percent escape"},
+    {"GET", "/v1/live?cidr=%2", 400, "bad percent escape"},
+    {"GET", "/v1/live?cidr=%zz", 400, "bad percent escape"},
+    {"GET", "/v1/live?cidr=2001:db8::1%00x", 400, "not printable"},
+    {"GET", "/v1/live?cidr=%0d%0aSet-Cookie:x", 400, "not printable"},
+    {"GET", "/v1/live?cidr=%ff", 400, "not printable"},
+    {"GET", "/v1/count?cidr=::/0", 400, "parameter 'monitor' is missing"},
+    {"GET", "/v1/count?monitor=60,10", 400, "parameter 'cidr' is missing"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&start=-1", 400, "parameter 'start': expected a"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&start=1x", 400, "not '1x'"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=", 400, "parameter 'end': expected a number"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=10000", 400, "from 0 to 9999"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=4294967296", 400, "from 0 to 9999"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&event=tea", 404, "there is no event 'tea'", "syn"},
+    {"GET", "/v1/top?rows=0", 400, "from 1 to 1000"},
+    {"GET", "/v1/top?rows=1001", 400, "from 1 to 1000"},
+    {"GET", "/v1/top?by=name", 400, "expected connections, live or syn, not 'name'", "live"},
+    {"GET", "/v1/top?cidr=x", 400, "'x' is not a CIDR block"},
+};
+
+TEST(ControlCodec, RefusesWithTheReason)
+{
+    for (const auto &row : bad_cases) {
+        SCOPED_TRACE(std::string(row.method) + " " + row.target);
+        const auto parsed = parse_control(row.method, row.target);
+        const auto *refusal = std::get_if<ControlRefusal>(&parsed);
+        ASSERT_NE(refusal, nullptr);
+        EXPECT_EQ(refusal->status, row.status);
+        EXPECT_THAT(refusal->message, HasSubstr(row.message));
+        EXPECT_EQ(refusal->allow.empty(), row.status != 405);
+        EXPECT_EQ(refusal->known.empty(), *row.known == '\0');
+        if (*row.known != '\0') {
+            EXPECT_THAT(refusal->known, testing::Contains(row.known));
+        }
+    }
+}
+
+} // namespace
+} // namespace tallygate::test

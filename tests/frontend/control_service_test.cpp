@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Transcripts: what a client sends to the control socket, and what comes back. Codec, service,
+// ledger, server and socket are the real ones; the gate and the clock say what the test wants.
+#include "frontend/control_service.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/client.hpp"
+#include "frontend/fake_gate.hpp"
+#include "net/loop_thread.hpp"
+#include "net/temp_dir.hpp"
+
+namespace tallygate::test {
+namespace {
+
+using namespace std::chrono_literals;
+using frontend::Access;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr core::UnixTime noon{1'763'726'400s}; // 2025-11-21 12:00:00 UTC
+
+class ControlServiceTest : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        clock_.time = noon;
+        fill_gate();
+        questions_.emplace(ledger_, gate_, clock_);
+        questions_->set_services({{"smtp", 1}, {"submission", 2}});
+        connect("192.0.2.1", 1, 3, 1);
+        connect("192.0.2.77", 1, 1, 0);
+        connect("198.51.100.9", 2, 1, 1);
+        connect("2001:db8:0:1::", 1, 2, 0);
+        clock_.time = noon + 10s + 500ms;
+        questions_->set_walked_at(clock_.time);
+
+        service_.emplace(*questions_, facts_, [this] { return reload_; });
+        serve(full_path_, Access::full);
+        serve(read_only_path_, Access::read_only);
+        thread_.start();
+    }
+
+    void TearDown() override
+    {
+        thread_.stop();
+        servers_.clear();
+    }
+
+    void fill_gate()
+    {
+        gate_.gate_status = {
+            .mode = "observe",
+            .strict = false,
+            .pin_dir = "/sys/fs/bpf/tallygate/v1",
+            .layout = 1,
+            .program_tag = "0123456789abcdef",
+            .counting_since = noon - 1h,
+            .attachments = {{"eth0", "ingress", "generic", "no native <XDP>", false},
+                            {"eth0", "egress", "clsact", "", true}},
+            .tables = {{"sources", 1048576, 4}, {"flows", 1048576, {}}},
+            .warnings = {"flows is \"nearly\" full"}};
+        gate_.tallies = {{{1, Family::ipv4}, {.syn = 5, .opened = 4, .closed = 1}},
+                         {{1, Family::ipv6}, {.syn = 2, .opened = 2}},
+                         {{2, Family::ipv4}, {.syn = 1, .opened = 1, .closed = 1}}};
+        gate_.verdict_counts = {{"ingress", "pass_syn", 8}, {"egress", "pass_syn_ack", 7}};
+        gate_.network_counts = {
+            {"big-sender", *Block::parse("198.51.100.0/24"), {.syn = 1, .opened = 1, .closed = 1}}};
+    }
+
+    void connect(const char *source, core::ServiceId service, std::uint64_t opened,
+                 std::uint64_t closed)
+    {
+        ledger_.record({.source = *Address::parse(source),
+                        .service = service,
+                        .syn = opened,
+                        .opened = opened,
+                        .closed = closed},
+                       clock_.time);
+    }
+
+    void serve(const std::string &path, Access access)
+    {
+        auto listener = net::Listener::on_path(path);
+        ASSERT_TRUE(listener) << listener.error().message;
+        servers_.push_back(std::make_unique<net::HttpServer>(loop_, std::move(*listener),
+                                                             service_->handler(access)));
+        service_->show_server(*servers_.back());
+    }
+
+    client::Reply get(const std::string &target) { return reply(client().get(target)); }
+    client::Reply post(const std::string &target) { return reply(client().post(target)); }
+    client::Client client() const { return client::Client{full_path_}; }
+
+    static client::Reply reply(Result<client::Reply> result)
+    {
+        EXPECT_TRUE(result) << result.error().message;
+        return result ? *result : client::Reply{};
+    }
+
+    TempDir dir_;
+    std::string full_path_ = dir_ / "control.sock";
+    std::string read_only_path_ = dir_ / "read-only.sock";
+    FakeGate gate_;
+    FakeClock clock_;
+    core::Ledger ledger_{{{60, 10}, {900, 4}}};
+    std::optional<core::Questions> questions_;
+    frontend::DaemonFacts facts_{.version = "0.1.0",
+                                 .pid = 812,
+                                 .started = noon - 90s,
+                                 .config_file = "/etc/tallygate/tallygate.toml",
+                                 .walk_last = 3ms,
+                                 .warnings = {}};
+    Result<void> reload_;
+    std::optional<frontend::ControlService> service_;
+    net::Loop loop_;
+    std::vector<std::unique_ptr<net::HttpServer>> servers_;
+    LoopThread thread_{loop_};
+};
+
+const struct {
+    const char *target;
+    unsigned status;
+    const char *body;
+} transcripts[] = {
+    {"/v1/live?cidr=192.0.2.7/24", 200,
+     R"({"schema":1,"value":3,"exact":true,"lower":3,"upper":3,"rate_per_second":0,)"
+     R"("as_of":1763726410.5,"since":1763722800,"cidr":"192.0.2.0/24","asked":"192.0.2.7/24",)"
+     R"("folded":true,"service":null,"listener":null})"},
+    {"/v1/live?cidr=::/0&service=smtp", 200,
+     R"({"schema":1,"value":2,"exact":true,"lower":2,"upper":2,"rate_per_second":0,)"
+     R"("as_of":1763726410.5,"since":1763722800,"cidr":"::/0","asked":"::/0","folded":false,)"
+     R"("service":"smtp","listener":null})"},
+    {"/v1/live?cidr=0.0.0.0/0&listener=192.0.2.25:25", 200,
+     R"({"schema":1,"value":7,"exact":true,"lower":7,"upper":7,"rate_per_second":0,)"
+     R"("as_of":1763726410.5,"since":1763722800,"cidr":"0.0.0.0/0","asked":"0.0.0.0/0",)"
+     R"("folded":false,"service":null,"listener":"192.0.2.25:25"})"},
+    {"/v1/count?cidr=192.0.2.0/24&monitor=60,10", 200,
+     R"({"schema":1,"value":4,"exact":true,"lower":4,"upper":4,)"
+     R"("rate_per_second":0.38095238095238093,"as_of":1763726410.5,"since":1763726400,)"
+     R"("cidr":"192.0.2.0/24","asked":"192.0.2.0/24","folded":false,"monitor":"60,10",)"
+     R"("start":0,"end":0,"event":"connections","service":null})"},
+    {"/v1/count?cidr=192.0.2.0/24&monitor=60,10&start=1&end=9&event=dropped&service=smtp", 200,
+     R"({"schema":1,"value":0,"exact":true,"lower":0,"upper":0,"rate_per_second":0,)"
+     R"("as_of":1763726410.5,"since":1763726400,"cidr":"192.0.2.0/24","asked":"192.0.2.0/24",)"
+     R"("folded":false,"monitor":"60,10","start":1,"end":9,"event":"dropped",)"
+     R"("service":"smtp"})"},
+    {"/v1/top?rows=2", 200,
+     R"({"schema":1,"by":"connections","monitor":"60,10","cidr":null,"service":null,)"
+     R"("as_of":1763726410.5,"rows":[)"
+     R"({"source":"192.0.2.1","live":2,"connections":3,"syn":3},)"
+     R"({"source":"2001:db8:0:1::/64","live":2,"connections":2,"syn":2}]})"},
+    {"/v1/networks", 200,
+     R"({"schema":1,"as_of":1763726410.5,"networks":[{"name":"big-sender",)"
+     R"("cidr":"198.51.100.0/24","live":0,"opened":1,"closed":1,"syn":1,"dropped":0,)"
+     R"("would_drop":0}]})"},
+    {"/v1/live?cidr=::/0&service=imap", 404,
+     R"({"schema":1,"error":"there is no service 'imap': expected one of smtp, submission",)"
+     R"("known":["smtp","submission"]})"},
+    {"/v1/count?cidr=::/0&service=SMTP&monitor=60,5", 404,
+     R"({"schema":1,"error":"there is no monitor \"60,5\": expected one of \"60,10\", \"900,4\"",)"
+     R"("known":["60,10","900,4"]})"},
+    {"/v1/live?cidr=::/0&service=smtp&listener=192.0.2.25:25", 400,
+     R"({"schema":1,"error":"a question is about a service or about a listener, not about both"})"},
+    {"/nowhere", 404,
+     R"({"schema":1,"error":"there is nothing at '/nowhere'","known":["/v1/live","/v1/count",)"
+     R"("/v1/top","/v1/networks","/v1/status","/v1/reload","/metrics","/"]})"},
+};
+
+TEST_F(ControlServiceTest, AnswersAsDocumented)
+{
+    for (const auto &row : transcripts) {
+        SCOPED_TRACE(row.target);
+        const auto reply = get(row.target);
+        EXPECT_EQ(reply.status, row.status);
+        EXPECT_EQ(reply.body, std::string(row.body) + "\n");
+    }
+}
+
+TEST_F(ControlServiceTest, TellsTheStatus)
+{
+    EXPECT_EQ(
+        get("/v1/status").body,
+        R"({"schema":1,"version":"0.1.0","pid":812,"config":"/etc/tallygate/tallygate.toml",)"
+        R"("as_of":1763726410.5,"uptime_seconds":100.5,"mode":"observe","strict":false,)"
+        R"("pin_dir":"/sys/fs/bpf/tallygate/v1","layout":1,"program_tag":"0123456789abcdef",)"
+        R"("counting_since":1763722800,"walk_seconds_last":0.003,)"
+        R"("warnings":["flows is \"nearly\" full"],"attachments":[)"
+        R"({"interface":"eth0","direction":"ingress","how":"generic","note":"no native <XDP>",)"
+        R"("adopted":false},)"
+        R"({"interface":"eth0","direction":"egress","how":"clsact","note":"","adopted":true}],)"
+        R"("services":[)"
+        R"({"name":"smtp","live":5,"opened":6,"closed":1,"syn":7,"dropped":0,"would_drop":0,)"
+        R"("families":{)"
+        R"("ipv4":{"live":3,"opened":4,"closed":1,"syn":5,"dropped":0,"would_drop":0},)"
+        R"("ipv6":{"live":2,"opened":2,"closed":0,"syn":2,"dropped":0,"would_drop":0}}},)"
+        R"({"name":"submission","live":0,"opened":1,"closed":1,"syn":1,"dropped":0,)"
+        R"("would_drop":0,"families":{)"
+        R"("ipv4":{"live":0,"opened":1,"closed":1,"syn":1,"dropped":0,"would_drop":0},)"
+        R"("ipv6":{"live":0,"opened":0,"closed":0,"syn":0,"dropped":0,"would_drop":0}}}],)"
+        R"("monitors":["60,10","900,4"],)"
+        R"("tables":[{"name":"sources","entries":4,"entries_max":1048576},)"
+        R"({"name":"flows","entries":null,"entries_max":1048576}],)"
+        R"("verdicts":{"ingress":{"pass_syn":8},"egress":{"pass_syn_ack":7}}})"
+        "\n");
+}
+
+TEST_F(ControlServiceTest, HandsOutMetricsWithoutAClientsAddress)
+{
+    const auto text = get("/metrics").body;
+    const char *const lines[] = {
+        "tallygate_packets_total{hook=\"ingress\",verdict=\"pass_syn\"} 8\n",
+        "tallygate_packets_total{hook=\"egress\",verdict=\"pass_syn_ack\"} 7\n",
+        "# TYPE tallygate_syn_total counter\n",
+        "tallygate_syn_total{service=\"smtp\",family=\"ipv4\"} 5\n",
+        "tallygate_opened_total{service=\"smtp\",family=\"ipv6\"} 2\n",
+        "tallygate_closed_total{service=\"submission\",family=\"ipv4\"} 1\n",
+        "tallygate_dropped_total{service=\"smtp\",family=\"ipv4\"} 0\n",
+        "tallygate_would_drop_total{service=\"smtp\",family=\"ipv4\"} 0\n",
+        "# TYPE tallygate_live gauge\n",
+        "tallygate_live{service=\"smtp\",family=\"ipv4\"} 3\n",
+        "tallygate_network_syn_total{network=\"big-sender\",cidr=\"198.51.100.0/24\"} 1\n",
+        "tallygate_network_live{network=\"big-sender\",cidr=\"198.51.100.0/24\"} 0\n",
+        "tallygate_table_entries{table=\"sources\"} 4\n",
+        "tallygate_table_entries_max{table=\"flows\"} 1048576\n",
+        "tallygate_attached{interface=\"eth0\",direction=\"ingress\",how=\"generic\"} 1\n",
+        "tallygate_walk_seconds_last 0.003\n",
+        "tallygate_enforcing 0\n",
+    };
+    for (const auto *line : lines)
+        EXPECT_THAT(text, HasSubstr(line));
+    EXPECT_THAT(text,
+                HasSubstr("tallygate_http_requests_total{listener=\"" + full_path_ + "\"} 1\n"));
+    EXPECT_THAT(text, Not(HasSubstr("table=\"flows\"} 0")));
+    for (const auto *client : {"192.0.2.", "198.51.100.9", "2001:db8"})
+        EXPECT_THAT(text, Not(HasSubstr(client)));
+}
+
+TEST_F(ControlServiceTest, ShowsAPageThatAsksNobody)
+{
+    const auto page = get("/").body;
+    EXPECT_THAT(page, HasSubstr("<p class=\"warning\">flows is &quot;nearly&quot; full</p>"));
+    EXPECT_THAT(page, HasSubstr("generic (no native &lt;XDP&gt;)"));
+    EXPECT_THAT(page, HasSubstr("<td>smtp<td>5<td>6<td>1<td>7<td>0"));
+    for (const auto *outside : {"http:", "https:", "src=", "url(", "@import", "<script"})
+        EXPECT_THAT(page, Not(HasSubstr(outside)));
+}
+
+TEST_F(ControlServiceTest, Reloads)
+{
+    const auto good = post("/v1/reload");
+    EXPECT_EQ(good.status, 200u);
+    EXPECT_EQ(good.body, R"({"schema":1,"reloaded":true,"config":"/etc/tallygate/tallygate.toml"})"
+                         "\n");
+
+    reload_ = Error{"tallygate.toml:3:1: unknown key 'mod': expected mode"};
+    const auto bad = post("/v1/reload");
+    EXPECT_EQ(bad.status, 409u);
+    EXPECT_EQ(bad.body,
+              R"({"schema":1,"error":"tallygate.toml:3:1: unknown key 'mod': expected mode"})"
+              "\n");
+}
+
+TEST_F(ControlServiceTest, DoesNotReloadForAReadOnlyClient)
+{
+    const client::Client reader{read_only_path_};
+    const auto reloaded = reply(reader.post("/v1/reload"));
+    EXPECT_EQ(reloaded.status, 403u);
+    EXPECT_THAT(reloaded.body, HasSubstr("read-only"));
+    EXPECT_EQ(reply(reader.get("/v1/reload")).status, 405u);
+    EXPECT_EQ(reply(reader.get("/v1/status")).status, 200u);
+}
+
+TEST_F(ControlServiceTest, TellsWhatTheGateCouldNotDo)
+{
+    gate_.flows_fail = true;
+    const auto reply = get("/v1/live?cidr=::/0&listener=192.0.2.25:25");
+    EXPECT_EQ(reply.status, 500u);
+    EXPECT_EQ(reply.body, R"({"schema":1,"error":"walk flows: Out of memory"})"
+                          "\n");
+}
+
+} // namespace
+} // namespace tallygate::test
