@@ -122,34 +122,42 @@ class Demo:
                 self.pen.line(f"   {line}".rstrip())
 
     def rows(self, truth):
-        """(what, what the clients did, what tallygate says), one for each comparison."""
+        """One (words, block, opened, live) a block; both are (clients did, tallygate says)."""
         gate = self.gate
-        top = gate.ask_json("top", "--monitor", "3600,24", "--rows", "1000")["rows"]
-        rows = [
-            ("sources (an IPv6 /64 is one)", truth.sources(),
-             sum(1 for row in top if row["connections"])),
-            ("connections opened", truth.opened(), gate.both_families(gate.count)),
-            ("connections open now", truth.live(), gate.both_families(gate.live)),
-        ]
+        rows = [("everybody", "", (truth.opened(), gate.both_families(gate.count)),
+                 (truth.live(), gate.both_families(gate.live)))]
         for words, block in story.BLOCKS:
-            rows.append((f"{block}, {words}: opened", truth.opened(block), gate.count(block)))
-            rows.append((f"{block}, {words}: open now", truth.live(block), gate.live(block)))
+            rows.append((words, block, (truth.opened(block), gate.count(block)),
+                         (truth.live(block), gate.live(block))))
         return rows
 
+    def sources(self, truth):
+        """(clients did, tallygate says), for sources that opened a connection."""
+        top = self.gate.ask_json("top", "--monitor", "3600,24", "--rows", "1000")["rows"]
+        return truth.sources(), sum(1 for row in top if row["connections"])
+
     def compare(self, truth):
-        """The rows once they agree, or as they still are when the time is up."""
+        """Sources and rows once they agree, or as they still are when the time is up."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            rows = self.rows(truth)
-            if all(did == says for _, did, says in rows) or time.monotonic() > deadline:
-                return rows
+            sources, rows = self.sources(truth), self.rows(truth)
+            pairs = [sources, *(pair for row in rows for pair in row[2:])]
+            agree = all(did == says for did, says in pairs)
+            if agree or time.monotonic() > deadline:
+                return sources, rows, agree
             time.sleep(0.1)
 
-    def print_rows(self, rows):
-        self.pen.step("The same, as the clients counted it themselves:")
-        self.pen.line(f"   {'':52}{'clients':>9}{'tallygate':>11}")
-        for what, did, says in rows:
-            self.pen.line(f"   {what:52}{did:9}{says:11}  {'same' if did == says else 'DIFFERENT'}")
+    def print_comparison(self, sources, rows):
+        self.pen.step("The same, beside what the clients counted themselves:")
+        self.pen.line(f"   {'':37}{'OPENED':>18}{'OPEN NOW':>20}")
+        self.pen.line(f"   {'':37}{'clients  tallygate':>18}{'clients  tallygate':>20}")
+        for words, block, opened, live in rows:
+            same = "same" if opened[0] == opened[1] and live[0] == live[1] else "DIFFERENT"
+            self.pen.line(f"   {words:17} {block:20}{opened[0]:6}{opened[1]:11}"
+                          f"{live[0]:9}{live[1]:11}  {same}")
+        same = "same" if sources[0] == sources[1] else "DIFFERENT"
+        self.pen.line(f"   {'sources':17} {'(a /64 is one)':20}{sources[0]:6}{sources[1]:11}"
+                      f"{'':20}  {same}")
 
     def is_attached(self):
         return any(path.is_file() or path.is_symlink() for path in PIN_DIR.rglob("*"))
@@ -166,12 +174,12 @@ class Demo:
         truth = self.connect_everybody()
         if self.is_attached():
             self.show()
-        rows = self.compare(truth)
-        self.print_rows(rows)
-        (_, sources, sources_seen), (_, opened, opened_seen), (_, live, live_seen) = rows[:3]
-        return {"sources": sources_seen, "opened": opened_seen, "live": live_seen,
-                "expected": {"sources": sources, "opened": opened, "live": live},
-                "attach": self.how_attached()}, all(did == says for _, did, says in rows)
+        sources, rows, agree = self.compare(truth)
+        self.print_comparison(sources, rows)
+        _, _, opened, live = rows[0]
+        return {"sources": sources[1], "opened": opened[1], "live": live[1],
+                "expected": {"sources": sources[0], "opened": opened[0], "live": live[0]},
+                "attach": self.how_attached()}, agree
 
     def verdict(self, result, agree):
         if result["attach"] == "none":

@@ -15,14 +15,14 @@ NETWORKS = [
     ("documentation-v6", ["2001:db8::/32"]),
 ]
 
-# What the demo asks about: a sentence's end, and the block.
+# What the demo asks about, in words and as a block.
 BLOCKS = [
     ("all of IPv4", "0.0.0.0/0"),
     ("all of IPv6", "::/0"),
     ("the busy /24", "203.0.113.0/24"),
     ("one address of it", "203.0.113.7/32"),
     ("a quiet /24", "192.0.2.0/24"),
-    ("half of it", "192.0.2.0/28"),
+    ("a part of it", "192.0.2.16/29"),
     ("those who stay", "198.51.100.96/27"),
     ("the busy /64", "2001:db8:bad:1::/64"),
     ("the /48 around it", "2001:db8:bad::/48"),
@@ -45,8 +45,10 @@ def everybody():
     return {
         "well-behaved, IPv4": [Client(f"192.0.2.{host}", 4) for host in range(1, 26)],
         "well-behaved, IPv6": [Client(f"2001:db8:1:{site:x}::25", 4) for site in range(1, 26)],
-        "a busy IPv4 /24": [Client(f"203.0.113.{host}", ROUNDS) for host in range(1, 31)],
-        "a busy IPv6 /64": [Client(f"2001:db8:bad:1::{host:x}", ROUNDS) for host in range(1, 31)],
+        "a busy IPv4 /24": [Client(f"203.0.113.{host}", ROUNDS - host % 5)
+                            for host in range(1, 31)],
+        "a busy IPv6 /64": [Client(f"2001:db8:bad:1::{host:x}", ROUNDS)
+                            for host in range(1, 31)],
         "who keep theirs open": [Client(f"198.51.100.{host}", 2, 2) for host in (101, 102, 103)] +
                                 [Client(f"2001:db8:2:{site}::25", 2, 2) for site in (1, 2)],
     }

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 import unittest
 
@@ -104,11 +105,8 @@ class GateTest(unittest.TestCase):
                       for path in self.gate.pin_dir.rglob("*") if not path.is_dir())
 
     def attached(self):
-        """What `bpftool net` sees on the server's card: (kind, program id), sorted."""
-        done = machine.run(*machine.inside(self.link.server, "bpftool", "--json", "net", "show"))
-        found = []
-        for group in json.loads(done.stdout):
-            found += [("xdp", each["id"]) for each in group.get("xdp", [])]
-            found += [(each["kind"], each.get("id", each.get("prog_id"))) for each in
-                      group.get("tc", [])]
-        return sorted(found)
+        """What the kernel says is on the server's card: [kind, program id], sorted."""
+        script = pathlib.Path(__file__).parent / "attached.py"
+        done = machine.run(*machine.inside(self.link.server, sys.executable, script,
+                                           Link.SERVER_SIDE))
+        return json.loads(done.stdout)

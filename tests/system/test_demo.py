@@ -33,8 +33,8 @@ class Demo(unittest.TestCase):
         self.addCleanup(demo.kill)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and demo.poll() is None:
-            done = machine.run(PROGRAMS / "tallygate", "--socket", WORK_DIR / "control.sock", "live",
-                               "198.51.100.0/24", check=False)
+            done = machine.run(PROGRAMS / "tallygate", "--socket", WORK_DIR / "control.sock",
+                               "live", "198.51.100.0/24", check=False)
             if done.returncode == 0 and int(done.stdout) > 0:
                 return demo
             time.sleep(0.02)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What stands in the way of a start is told in a sentence, and nothing is left half done."""
 import os
-import pathlib
 import shutil
 import unittest
 
@@ -10,7 +9,7 @@ from lab import machine
 
 FOREIGN_PROGRAM = """
 __attribute__((section("xdp"), used)) int somebody_elses(void *ctx) { return 2; }
-char license[] __attribute__((section("license"), used)) = "GPL";
+char license_text[] __attribute__((section("license"), used)) = "GPL";
 """
 
 # (what is wrong, lines at the end of a good configuration, what the one line holds)
@@ -71,7 +70,7 @@ class Start(GateTest):
         machine.run("ip", "-n", self.link.server, "link", "set", "mail0", "xdpdrv", "obj", program,
                     "sec", "xdp")
         before = self.attached()
-        [(kind, number)] = before
+        [[kind, number]] = before
         self.assertEqual(kind, "xdp")
 
         self.gate.write_config([])
@@ -83,9 +82,10 @@ class Start(GateTest):
         self.gate.write_config([])
         os.chmod(self.work_dir, 0o755)
         shutil.copy(self.gate.programs / "tallygated", self.work_dir)
-        done = machine.run("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-                           "--", self.work_dir / "tallygated", "run", "--config", self.gate.config,
-                           check=False)
+        done = machine.run(*machine.inside(self.link.server, "setpriv", f"--reuid={NOBODY}",
+                                           f"--regid={NOBODY}", "--clear-groups", "--",
+                                           self.work_dir / "tallygated", "run", "--config",
+                                           self.gate.config), check=False)
         self.check_refused(done, 4, "root")
 
     def test_no_bpf_file_system(self):
@@ -96,19 +96,47 @@ class Start(GateTest):
                                            script), check=False)
         self.check_refused(done, 1, str(self.gate.pin_dir), "mount")
 
-    def test_pins_that_are_not_ours(self):
+    def check_pins_refused(self, layout):
+        pins = self.pins()
+        attached = self.attached()
+        done = self.gate.daemon("run")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        for words in (str(layout), "tallygated detach"):
+            self.assertIn(words, done.stderr)
+        self.assertEqual((self.attached(), self.pins()), (attached, pins))
+        self.gate.detach()
+        self.gate.start()
+
+    def make_foreign_map(self, pin):
+        machine.run("bpftool", "map", "create", pin, "type", "hash", "key", 4, "value", 4,
+                    "entries", 1, "name", "not_ours")
+
+    def test_pins_of_somebody_else(self):
         self.start_gate()
-        layout = next(pathlib.Path(self.gate.pin_dir).iterdir())
+        [layout] = self.gate.pin_dir.iterdir()
         self.gate.stop()
         self.gate.detach()
         layout.mkdir(parents=True, exist_ok=True)
-        machine.run("bpftool", "map", "create", layout / "sources", "type", "hash", "key", 4,
-                    "value", 4, "entries", 1, "name", "not_ours")
-        done = self.gate.daemon("run")
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("sources", done.stderr)
-        self.assertEqual(self.attached(), [])
-        self.assertEqual(self.pins(), [f"{layout.name}/sources"])
+        self.make_foreign_map(layout / "sources")
+        self.check_pins_refused(layout)
+
+    def test_a_pin_that_was_replaced(self):
+        self.start_gate()
+        [layout] = self.gate.pin_dir.iterdir()
+        self.gate.stop()
+        (layout / "sources").unlink()
+        self.make_foreign_map(layout / "sources")
+        self.check_pins_refused(layout)
+
+    def test_an_old_layout(self):
+        """Another version's maps are left alone, and told, until somebody detaches them."""
+        (self.gate.pin_dir / "v0").mkdir(parents=True)
+        self.make_foreign_map(self.gate.pin_dir / "v0" / "sources")
+        self.start_gate()
+        [warning] = self.gate.ask_json("status")["warnings"]
+        for words in (f"{self.gate.pin_dir}/v0", "tallygated detach"):
+            self.assertIn(words, warning)
+        self.assertIn("v0/sources", self.pins())
 
     def test_probe(self):
         done = machine.run(self.gate.programs / "tallygated", "probe", "--json", check=False)

@@ -63,6 +63,7 @@ IN_ORDER = {
     "src/core/a.cpp": SPDX + '#include "base/fd.hpp"\n#include "core/window.hpp"\n',
     "src/core/CMakeLists.txt": CMAKE_SPDX + "add_room(core SOURCES a.cpp ROOMS base)\n",
     "src/kernel/a.cpp": SPDX + '#include <bpf/libbpf.h>\n#include "gate.skel.h"\n',
+    "tests/client/a_test.cpp": SPDX + '#include "net/http_server.hpp"\n',
     "tests/kernel/a_test.cpp": SPDX + "#include <tallygate/abi.h>\n",
 }
 
