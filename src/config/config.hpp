@@ -26,7 +26,10 @@ struct SourcePosition {
     auto operator<=>(const SourcePosition &) const = default;
 
     /// "LINE:COLUMN".
-    std::string text() const { return std::to_string(line) + ":" + std::to_string(column); }
+    [[nodiscard]] std::string text() const
+    {
+        return std::to_string(line) + ":" + std::to_string(column);
+    }
 };
 
 struct Gate {
@@ -84,7 +87,10 @@ struct Config {
 
     /// "FILE:LINE:COLUMN: " before a sentence about what stands there, for mistakes that only
     /// the machine can tell, such as an interface that does not exist.
-    std::string where(SourcePosition position) const { return file + ":" + position.text() + ": "; }
+    [[nodiscard]] std::string where(SourcePosition position) const
+    {
+        return file + ":" + position.text() + ": ";
+    }
 };
 
 } // namespace tallygate::config

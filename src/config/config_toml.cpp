@@ -41,6 +41,7 @@ std::vector<T> values(const std::vector<Placed<T>> &items)
 {
     std::vector<T> result;
 
+    result.reserve(items.size());
     for (const auto &item : items)
         result.push_back(item.value);
     return result;

@@ -40,7 +40,7 @@ Rule<T> text_rule(std::string expected, std::function<std::optional<T>(const std
 }
 
 template <std::unsigned_integral T>
-Rule<T> number(std::string what, T min, T max)
+Rule<T> number(const std::string &what, T min, T max)
 {
     return {what + " from " + std::to_string(min) + " to " + std::to_string(max),
             [min, max](const Scalar &scalar) -> std::optional<T> {

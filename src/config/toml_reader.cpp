@@ -3,7 +3,6 @@
 #include "config/toml_reader.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <numeric>
 
 #include "config/toml_guard.hpp"
@@ -16,17 +15,15 @@ constexpr std::size_t written_bytes_max = 60;
 /// Without characters that would break a message's line.
 std::string one_line(std::string_view text)
 {
+    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string result;
 
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        char code[16] = "";
-        if (byte >= 0x20 && byte != 0x7f) {
+        if (byte >= 0x20 && byte != 0x7f)
             result += c;
-        } else {
-            std::snprintf(code, sizeof(code), "\\u%04X", static_cast<unsigned>(byte));
-            result += code;
-        }
+        else
+            result += std::string("\\u00") + digits[byte >> 4U] + digits[byte & 0xfU];
     }
     return result;
 }

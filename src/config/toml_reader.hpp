@@ -27,9 +27,9 @@ public:
     explicit Mistakes(std::string file) : file_(std::move(file)) {}
 
     void add(SourcePosition position, std::string what);
-    bool none() const { return list_.empty(); }
+    [[nodiscard]] bool none() const { return list_.empty(); }
     /// The first `lines_max` in the file's order, one line each, and how many more there are.
-    Error error() const;
+    [[nodiscard]] Error error() const;
 
 private:
     std::string file_;
@@ -53,9 +53,9 @@ public:
     /// `name` is the section's, without brackets: "gate".
     TableReader(std::string name, const toml::table &table, Mistakes &mistakes);
 
-    SourcePosition position() const;
+    [[nodiscard]] SourcePosition position() const;
     /// Of the key's value; the key must be there.
-    SourcePosition position(std::string_view key) const;
+    [[nodiscard]] SourcePosition position(std::string_view key) const;
     bool has(std::string_view key);
     bool is_text(std::string_view key, std::string_view text);
 
@@ -131,7 +131,7 @@ public:
 
 private:
     const toml::node *get(std::string_view key);
-    std::string full_name(std::string_view key) const;
+    [[nodiscard]] std::string full_name(std::string_view key) const;
     std::vector<const toml::node *> elements(std::string_view key, std::string_view expected);
     void note_wrong(std::string_view key, std::string_view verb, const toml::node &node,
                     std::string_view expected);
