@@ -9,6 +9,9 @@
 #include <sys/resource.h>
 
 #include <deque>
+#include <latch>
+#include <optional>
+#include <thread>
 
 #include "net/loop_thread.hpp"
 #include "net/raw_client.hpp"
@@ -297,19 +300,24 @@ TEST_F(HttpServerTest, MakesRoomWhenDescriptorsRunOut)
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     std::optional<RawClient> next;
+    std::latch none_left{1};
     // On the loop, so that it accepts only after the descriptors have run out.
-    thread_.ask([&] {
+    loop_.post([&] {
         next.emplace(path_);
         const Fd lowest_free{::dup(0)};
-        const rlimit none_left{.rlim_cur = static_cast<rlim_t>(lowest_free.get()),
-                               .rlim_max = before.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &none_left);
+        const rlimit limit{.rlim_cur = static_cast<rlim_t>(lowest_free.get()),
+                           .rlim_max = before.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        none_left.count_down();
     });
+    none_left.wait();
     next->send(hello);
-    EXPECT_THAT(next->read_until("GET /hello 0"), StartsWith("HTTP/1.1 200 "));
+    const auto answer = next->read_until("GET /hello 0");
+    ::setrlimit(RLIMIT_NOFILE, &before);
+
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
     EXPECT_TRUE(idle.is_closed());
     EXPECT_EQ(counts().evicted_total, 1u);
-    ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(HttpServerTest, EndsWithClientsConnected)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <future>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -33,9 +34,11 @@ public:
     template <typename Work>
     auto ask(Work work)
     {
-        std::packaged_task<decltype(work())()> task{std::move(work)};
-        auto answer = task.get_future();
-        loop_.post([&task] { task(); });
+        // Shared: the loop may still be on its way out of the task when the answer is there.
+        using Task = std::packaged_task<decltype(work())()>;
+        const auto task = std::make_shared<Task>(std::move(work));
+        auto answer = task->get_future();
+        loop_.post([task] { (*task)(); });
         return answer.get();
     }
 
