@@ -159,6 +159,14 @@ protected:
         }
     }
 
+    void connect_all()
+    {
+        for (auto &pair : pairs_) {
+            append(pair.to_server, pair.client.connect());
+            settle(pair);
+        }
+    }
+
     void take(const Step &step)
     {
         auto &pair = pairs_[step.pair];
@@ -308,6 +316,8 @@ TEST_F(Property, TheGateHasOpenWhatTheServerHasOpen)
         const auto seed = *any_number();
         const auto steps = *rc::gen::container<std::vector<Step>>(any_step());
         begin(seed);
+        if (*rc::gen::arbitrary<bool>())
+            connect_all();
         for (const auto &step : steps) {
             take(step);
             expect_agreement();
@@ -324,10 +334,7 @@ TEST_F(Property, BlindForgersOpenAndCloseNothing)
 {
     EXPECT_TRUE(rc::check([this] {
         begin(*any_number());
-        for (auto &pair : pairs_) {
-            append(pair.to_server, pair.client.connect());
-            settle(pair);
-        }
+        connect_all();
         const auto before = totals();
         RC_ASSERT(flows() == 3u);
         for (auto step : *rc::gen::container<std::vector<Step>>(any_step())) {
