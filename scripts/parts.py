@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 REPORTS = TREE / "build/reports"
+WORDS_SHOWN_MAX = 100
 C_SUFFIXES = {".c", ".h", ".cpp", ".hpp"}
 
 
@@ -43,7 +44,9 @@ def run(*command, log=None, **environment):
         done = subprocess.run(command, cwd=TREE, env=env, stdout=file, stderr=subprocess.STDOUT,
                               check=False)
     if done.returncode != 0:
-        say(f"  `{' '.join(command)}` ended with {done.returncode}:")
+        words = " ".join(command)
+        words = words if len(words) <= WORDS_SHOWN_MAX else words[:WORDS_SHOWN_MAX] + " ..."
+        say(f"  `{words}` ended with {done.returncode}:")
         for line in log.read_text(errors="replace").splitlines()[-60:]:
             say(f"    {line}")
     return done.returncode == 0
@@ -124,8 +127,17 @@ def ctest_outcomes(preset, reports):
         if status == "fail" and not any(case.outcome == "failed" for case in cases):
             yield Outcome(full, "failed", "ended badly; its output stands above")
         elif not cases:
-            skipped = status in {"notrun", "disabled"}
-            yield Outcome(full, "skipped" if skipped else "passed", "not run" if skipped else "")
+            yield plain_outcome(full, test)
+
+
+def plain_outcome(name, test):
+    """Of a ctest test that is no GoogleTest program. One that is not there was never built."""
+    if test.get("status") == "run":
+        return Outcome(name, "passed")
+    skipped = test.find("skipped")
+    reason = (skipped.get("message") if skipped is not None else None) or "not run"
+    chosen = reason.startswith("SKIP_") or test.get("status") == "disabled"
+    return Outcome(name, "skipped" if chosen else "failed", reason)
 
 
 def ctest(preset, *options):
