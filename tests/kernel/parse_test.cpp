@@ -205,7 +205,8 @@ const struct {
     {"a header of no words",       TG_PASS_MALFORMED,    {.header_words = 0}},
     {"options past the packet",    TG_PASS_MALFORMED,    {.header_words = 15}},
     {"no flags, to a port nobody guards",       TG_PASS_NOT_WATCHED, {.to = 22, .flags = 0}},
-    {"SYN and FIN, to a port nobody guards",    TG_PASS_NOT_WATCHED, {.to = 22, .flags = syn | fin}},
+    {"SYN and FIN, to a port nobody guards",    TG_PASS_NOT_WATCHED,
+        {.to = 22, .flags = syn | fin}},
     {"four words, to a port nobody guards",     TG_PASS_NOT_WATCHED,
         {.to = 22, .header_words = 4}},
 };
@@ -374,7 +375,8 @@ const PacketCase egress_cases[] = {
 };
 
 const PacketCase no_length_cases[] = {
-    {"a total length of 0 on the way in",   TG_PASS_MALFORMED, eth / Ipv4{.total_bytes = 0} / Tcp{}},
+    {"a total length of 0 on the way in",   TG_PASS_MALFORMED,
+        eth / Ipv4{.total_bytes = 0} / Tcp{}},
     {"a payload length of 0 on the way in", TG_PASS_MALFORMED,
         eth / Ipv6{.payload_bytes = 0} / Tcp{}},
     {"an answer to our own SYN",            TG_PASS_NOT_WATCHED,
