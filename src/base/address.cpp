@@ -70,10 +70,13 @@ Result<Address> Address::parse(std::string_view text)
     const std::string bare{without_brackets(text)};
     Address address;
 
-    if (inet_pton(AF_INET6, bare.c_str(), address.bytes.data()) == 1 && bare.size() < 64)
+    // inet_pton reads up to a NUL and cannot see what is behind it.
+    const bool has_nul = bare.find('\0') != std::string::npos;
+
+    if (!has_nul && inet_pton(AF_INET6, bare.c_str(), address.bytes.data()) == 1)
         return address;
     std::copy(ipv4_prefix.begin(), ipv4_prefix.end(), address.bytes.begin());
-    if (bare.size() == text.size() && bare.find('\0') == std::string::npos &&
+    if (!has_nul && bare.size() == text.size() &&
         inet_pton(AF_INET, bare.c_str(), address.bytes.data() + 12) == 1)
         return address;
     return Error{"'" + std::string(text) + "' is not an IPv4 or IPv6 address"};

@@ -47,6 +47,7 @@ Result<NetworkTable::Id> NetworkTable::number_for(const Block &block)
                      ", and networks that were taken out keep their place until " +
                      "`tallygated detach`"};
     ids_[block] = id;
+    records_[id] = {};
     return id;
 }
 
