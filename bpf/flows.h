@@ -66,9 +66,8 @@ static __always_inline void count_opened(const struct packet *packet, const stru
  * Closes a flow once. Elements of a hash are recycled at once, so the pointer may by now show
  * another flow: the generation in `state` tells, and whoever loses the exchange counts nothing.
  */
-static __always_inline enum tg_verdict close_flow(const struct packet *packet,
-                                                  struct tg_flow *flow, __u64 state,
-                                                  enum tg_verdict verdict)
+static __always_inline enum tg_verdict close_flow(const struct packet *packet, struct tg_flow *flow,
+                                                  __u64 state, enum tg_verdict verdict)
 {
     struct tg_source *source = find_slot(flow->source_slot);
     struct tg_tally *service = find_service_tally(flow->service, packet->ipv6);
@@ -147,9 +146,8 @@ static __always_inline enum tg_verdict follow_client(const struct packet *packet
                                                      struct tg_flow *flow, __u64 state)
 {
     if (packet->rst)
-        return is_valid_rst(flow, packet->seq)
-                   ? close_flow(packet, flow, state, TG_PASS_CLOSED_RST)
-                   : TG_PASS_RST_IGNORED;
+        return is_valid_rst(flow, packet->seq) ? close_flow(packet, flow, state, TG_PASS_CLOSED_RST)
+                                               : TG_PASS_RST_IGNORED;
     if (!is_in_window(flow, packet))
         return TG_PASS_OUT_OF_WINDOW;
 
@@ -209,8 +207,7 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
 
     /* Whoever inserts counts; another CPU with the same ACK finds the flow there. */
     if (bpf_map_update_elem(&flows, &packet->ends, &flow, BPF_NOEXIST) != 0)
-        return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW
-                                                          : TG_PASS_FLOWS_FULL;
+        return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
     count_opened(packet, &flow);
     if (slot)
         slot->word = 0;
@@ -222,8 +219,8 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
  * kernel knows better: that connection is over, and this is the next one. Under the same
  * number it is a retransmission, and the client's ACK was lost after it had passed us.
  */
-static __always_inline enum tg_verdict answer_syn(const struct packet *packet,
-                                                  struct tg_flow *flow, __u64 state)
+static __always_inline enum tg_verdict answer_syn(const struct packet *packet, struct tg_flow *flow,
+                                                  __u64 state)
 {
     enum tg_verdict verdict = TG_PASS_SYN_ACK;
     __u32 number = packet->seq + 1;

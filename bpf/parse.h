@@ -82,8 +82,7 @@ static __always_inline bool has_sane_flags(const struct packet *packet)
 static __always_inline enum tg_verdict parse_tcp(struct cursor *cursor, struct packet *packet,
                                                  enum tg_hook hook)
 {
-    enum tg_verdict incomplete =
-        packet->first_fragment ? TG_PASS_TINY_FRAGMENT : TG_PASS_MALFORMED;
+    enum tg_verdict incomplete = packet->first_fragment ? TG_PASS_TINY_FRAGMENT : TG_PASS_MALFORMED;
     struct cursor ports_cursor = *cursor;
     const struct tcp_ports *ports = TAKE(&ports_cursor, struct tcp_ports);
     const struct tcphdr *tcp;

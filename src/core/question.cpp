@@ -76,12 +76,20 @@ void Questions::set_services(std::map<std::string, ServiceId> services)
     services_ = std::move(services);
 }
 
-void Questions::set_walked_at(UnixTime walked_at)
+void Questions::begin_claims_round()
 {
-    walked_at_ = walked_at;
+    claims_begun_at_ = clock_.now();
+    totals_at_begin_.clear();
     for (const auto &[name, service] : services_)
         for (const Family family : both_families)
-            ledger_.reconcile(service, family, gate_.service_tally(service, family), walked_at);
+            totals_at_begin_[{service, family}] = gate_.service_tally(service, family);
+}
+
+void Questions::end_claims_round()
+{
+    for (const auto &[key, total] : totals_at_begin_)
+        ledger_.reconcile(key.first, key.second, total, clock_.now());
+    claims_round_at_ = claims_begun_at_;
 }
 
 Result<Answer> Questions::live(const LiveQuestion &question)
@@ -150,7 +158,10 @@ Result<Answer> Questions::count(const CountQuestion &question)
 
     const bool includes_all =
         question.event == Event::connections || is_reconciled(family, *service);
-    answer.as_of = refreshed && includes_all ? now : walked_at_;
+    if (refreshed && includes_all)
+        answer.as_of = now;
+    else
+        answer.as_of = question.event == Event::connections ? walked_at_ : claims_round_at_;
     answer.since = std::max(gate_.counting_since(), windows_since_);
     return answer;
 }

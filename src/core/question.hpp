@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/address.hpp"
@@ -81,10 +82,15 @@ public:
     const Ledger &ledger() const { return ledger_; }
     Gate &gate() { return gate_; }
     const Clock &clock() const { return clock_; }
-    /// Told after each walk, when all its changes are recorded: how long ago an answer about a
-    /// large block may have been true. Reconciles the ledger with the gate's totals.
-    void set_walked_at(UnixTime walked_at);
+    /// Told after each walk of the proven sources, when all its changes are recorded: how old
+    /// an answer about a large block may be.
+    void set_walked_at(UnixTime walked_at) { walked_at_ = walked_at; }
     UnixTime walked_at() const { return walked_at_; }
+    /// Told around each round over the claimed sources, which takes several slices: what the
+    /// gate had counted when the round began, and no source showed by its end, is charged to
+    /// the family as a whole.
+    void begin_claims_round();
+    void end_claims_round();
     /// When the ledger's windows began: when this was made, unless they were restored.
     void set_windows_since(UnixTime since) { windows_since_ = since; }
 
@@ -102,6 +108,9 @@ private:
     const Clock &clock_;
     std::map<std::string, ServiceId> services_;
     UnixTime walked_at_;
+    UnixTime claims_round_at_; ///< when the last complete round began
+    UnixTime claims_begun_at_; ///< when the round that is under way began
+    std::map<std::pair<ServiceId, Family>, Tally> totals_at_begin_;
     UnixTime windows_since_;
 };
 

@@ -17,11 +17,12 @@ using namespace std::chrono_literals;
 
 // DESIGN.md 4: how old an answer about a large block may be.
 constexpr auto walk_interval = 250ms;
-constexpr auto claims_interval = 1s;
 constexpr auto forget_interval = 10s;
 
 // A slice of the claims takes about a millisecond; answers go in between.
 constexpr std::uint32_t claims_slice = 2048;
+// After a round, as many times its duration without one.
+constexpr int claims_rest = 9;
 
 } // namespace
 
@@ -97,8 +98,10 @@ void Daemon::schedule()
 {
     walk();
     walk_claims();
-    loop_.every(walk_interval, [this] { walk(); });
-    loop_.every(claims_interval, [this] { walk_claims(); });
+    loop_.every(walk_interval, [this] {
+        walk();
+        walk_claims();
+    });
     loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
     loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(reload()); });
@@ -120,23 +123,32 @@ void Daemon::walk()
     questions_->set_walked_at(clock_.now());
 }
 
+/// Rounds over the claims keep to a tenth of the time, however many there are.
 void Daemon::walk_claims()
 {
-    if (is_walking_claims_)
+    const auto now = std::chrono::steady_clock::now();
+    if (claims_round_begun_ || now < claims_due_)
         return;
-    is_walking_claims_ = true;
+    claims_round_begun_ = now;
+    questions_->begin_claims_round();
     walk_claims_slice();
 }
 
 void Daemon::walk_claims_slice()
 {
     const auto finished = gate_->walk_claims(claims_slice);
+    if (finished && !*finished) {
+        loop_.post([this] { walk_claims_slice(); });
+        return;
+    }
     if (!finished)
         spdlog::error("{}", finished.error().message);
-    if (finished && !*finished)
-        loop_.post([this] { walk_claims_slice(); });
-    else
-        is_walking_claims_ = false;
+    const auto now = std::chrono::steady_clock::now();
+    claims_due_ = now + claims_rest * (now - *claims_round_begun_);
+    claims_round_begun_.reset();
+    // The proven sources again: one that proved itself meanwhile left the claims' count.
+    walk();
+    questions_->end_claims_round();
 }
 
 Result<void> Daemon::reload()

@@ -3,7 +3,9 @@
 // Wiring: the gate, the ledger and the front-ends on one loop. Decides nothing.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -50,7 +52,8 @@ private:
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
     frontend::DaemonFacts facts_;
-    bool is_walking_claims_ = false;
+    std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
+    std::chrono::steady_clock::time_point claims_due_;
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured

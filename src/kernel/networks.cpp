@@ -85,8 +85,15 @@ Result<void> NetworkTable::write_trie() const
     if (!trie)
         return trie.error();
 
+    // IPv4 lives in ::ffff:0:0/96, which ::/0 and its like would match: a network of no number
+    // stands there unless the operator has one for all of IPv4.
+    if (const auto put = trie->put(from_block(Block::all(Family::ipv4)), {0, 0}); !put)
+        return put;
+
     for (const auto &[block, id] : ids_) {
         const auto &record = records_.at(id);
+        if (record.retired && block == Block::all(Family::ipv4))
+            continue;
         const auto written = record.retired ? trie->remove(from_block(block))
                                             : trie->put(from_block(block), {id, record.parent});
         if (!written)

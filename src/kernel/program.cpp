@@ -132,7 +132,7 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.claims, sizes.claims_max},
         {maps.flows, sizes.flows_max},
         {maps.pending, sizes.pending_max},
-        {maps.networks, sizes.networks_max},
+        {maps.networks, sizes.networks_max + 1}, // and the place of IPv4, see networks.cpp
         {maps.network_tallies, sizes.networks_max},
         {maps.network_records, sizes.networks_max},
     };
@@ -167,10 +167,11 @@ Result<void> Program::adopt_map(const PinDir &pins, const std::string &name)
         return Error{path + " was not made by this version of tallygate: `tallygated detach " +
                      "--pin-dir " + pins.path() + "` removes it, with its counts"};
     if (info.max_entries != wanted && name != "source_index" && name != "freed_slots" &&
-        name != "network_tallies" && name != "network_records")
-        warnings_.push_back("table " + name + " keeps room for " +
-                            std::to_string(info.max_entries) + " entries; the configured " +
-                            std::to_string(wanted) + " take effect after `tallygated detach`");
+        name != "network_tallies" && name != "networks")
+        warnings_.push_back("table " + (name == "network_records" ? "networks" : name) +
+                            " keeps room for " + std::to_string(info.max_entries) +
+                            " entries; the configured " + std::to_string(wanted) +
+                            " take effect after `tallygated detach`");
     bpf_map__set_max_entries(map, info.max_entries);
     if (bpf_map__reuse_fd(map, fd.get()) != 0)
         return Error::system("take over " + path);

@@ -84,7 +84,17 @@ protected:
     {
         questions.set_services({{"smtp", smtp}, {"submission", submission}});
         questions.set_windows_since(at(500));
-        questions.set_walked_at(at(990));
+        walk_everything(990);
+        clock.set(1'000);
+    }
+
+    /// As if at that time: a walk, and a round over the claims that had begun with it.
+    void walk_everything(double seconds)
+    {
+        clock.set(seconds);
+        questions.set_walked_at(at(seconds));
+        questions.begin_claims_round();
+        questions.end_claims_round();
     }
 
     void record(const char *source, std::uint64_t opened, double when = 999, ServiceId id = smtp)
@@ -324,7 +334,8 @@ TEST_F(QuestionsTest, WhatNoSourceWasSeenForIsABound)
     record("2001:db8::", 2);
     gate.tallies[{smtp, Family::ipv4}].syn += 100;
     gate.tallies[{smtp, Family::ipv4}].dropped += 50;
-    questions.set_walked_at(at(995));
+    walk_everything(995);
+    clock.set(1'000);
     const auto count_of = [&](const char *text, Event event, const char *service = "smtp") {
         return count(
             {.block = block(text), .monitor = "60,10", .event = event, .service = service});
@@ -345,8 +356,8 @@ TEST_F(QuestionsTest, WhatNoSourceWasSeenForIsABound)
     expect_between(count(both), 6, 6, 106);
 
     // The next window owes nothing.
+    walk_everything(1'029);
     clock.set(1'030);
-    questions.set_walked_at(at(1'029));
     expect_exactly(count_of("192.0.2.1", Event::syn), 0);
     CountQuestion before = both;
     before.start = 1;
@@ -369,7 +380,8 @@ TEST_F(QuestionsTest, SaysItIsOldWhileSynsAreUnread)
         {.block = block("192.0.2.1"), .monitor = "60,10", .event = Event::syn, .service = "smtp"});
     EXPECT_EQ(of_smtp.as_of, at(1'000)) << "not to the service that was asked about";
     EXPECT_EQ(as_of(Event::connections), at(1'000));
-    questions.set_walked_at(at(995));
+    walk_everything(995);
+    clock.set(1'000);
     EXPECT_EQ(as_of(Event::syn), at(1'000)) << "it is charged now";
 }
 

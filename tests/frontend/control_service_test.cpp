@@ -36,6 +36,8 @@ protected:
         connect("2001:db8:0:1::", 1, 2, 0);
         clock_.time = noon + 10s + 500ms;
         questions_->set_walked_at(clock_.time);
+        questions_->begin_claims_round();
+        questions_->end_claims_round();
 
         service_.emplace(*questions_, facts_, [this] { return reload_; });
         serve(full_path_, Access::full);
