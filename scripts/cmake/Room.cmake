@@ -31,11 +31,14 @@ function(add_unit_test name)
     set_tests_properties(${name} PROPERTIES LABELS "${test_LABELS}" TIMEOUT 300)
 endfunction()
 
-# add_fuzzer(<name> <source> <libraries...>): a libFuzzer target, and a short run as a test.
+# add_fuzzer(<name> <source> <libraries...>): a libFuzzer target, and a short run as a test. What
+# the run finds goes into the build tree; the corpus in the source tree is only read.
 function(add_fuzzer name source)
+    set(found ${CMAKE_CURRENT_BINARY_DIR}/found/${name})
+    file(MAKE_DIRECTORY ${found})
     add_executable(${name}_fuzz ${source})
     target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_libraries(${name}_fuzz PRIVATE ${ARGN})
     add_test(NAME fuzz.${name} COMMAND ${name}_fuzz -runs=200000 -max_total_time=20
-             -max_len=4096 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+             -max_len=4096 ${found} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
 endfunction()
