@@ -3,6 +3,7 @@
 // tallygated: its verbs, and what they exit with.
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <iostream>
@@ -35,6 +36,17 @@ int fail(const Error &error)
     return failed;
 }
 
+/// Every client of ours is a descriptor, and the shell's usual 1,024 are soon gone. The kernel
+/// lets us have the hard limit; if it does not, the servers make do with fewer clients.
+void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 /// Mistakes in the file are lines that already say where they are.
 int fail_configuration(const Error &error)
 {
@@ -47,6 +59,7 @@ int run(const std::string &file)
     auto config = config::load_config(file);
     if (!config)
         return fail_configuration(config.error());
+    raise_descriptor_limit();
     auto daemon = Daemon::start(std::move(*config));
     if (!daemon)
         return daemon.error().code == bad_configuration ? fail_configuration(daemon.error())
