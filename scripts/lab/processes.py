@@ -75,7 +75,7 @@ class Process:
     def read_line(self):
         line = self.child.stdout.readline()
         if not line:
-            raise LabError(f"{self.name} has ended: {self.last_words()}")
+            raise LabError(f"{self.name} has closed its output: {self.last_words()}")
         return line.rstrip("\n")
 
     def write_line(self, line):
@@ -86,8 +86,11 @@ class Process:
         return self.child.poll() is None
 
     def last_words(self):
-        lines = self.log.read_text().strip().splitlines()
-        return " / ".join(lines[-3:]) or "it left no word"
+        """For a message: how it ended, if it has, and the end of its log."""
+        lines = self.log.read_text().strip().splitlines()[-3:]
+        code = self.child.poll()
+        ended = "still running" if code is None else f"exit code {code}"
+        return ": ".join([ended, " / ".join(lines) or "it left no word"])
 
     def stop(self, number=signal.SIGTERM):
         """Ends it, and answers its exit code. Harmless if it has ended already."""
