@@ -46,16 +46,24 @@ std::string xdp_mode(int ifindex)
     return query_xdp(ifindex).attach_mode == XDP_ATTACHED_SKB ? "generic" : "native";
 }
 
-/// "'name' (id 7)" of the XDP program on an interface.
-std::string describe_xdp_program(int ifindex)
+/// Why an interface takes no XDP program of ours: whose is there, and what to do about it.
+Error refuse_occupied(const std::string &interface, int ifindex)
 {
     const auto id = query_xdp(ifindex).prog_id;
     const Fd fd{bpf_prog_get_fd_by_id(id)};
     bpf_prog_info info{};
     std::uint32_t size = sizeof(info);
-
     const bool known = fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0;
-    return "'" + std::string(known ? info.name : "?") + "' (id " + std::to_string(id) + ")";
+    const std::string name = known ? info.name : "?";
+
+    if (name == "gate_xdp")
+        return Error{
+            interface + " is guarded by another tallygate, pinned elsewhere or by " +
+                "another version: `tallygated detach --pin-dir ITS_DIRECTORY` takes it off",
+            EBUSY};
+    return Error{interface + " has an XDP program of somebody else's, '" + name + "' (id " +
+                     std::to_string(id) + "): take it off, or set gate.attach = \"tc\"",
+                 EBUSY};
 }
 
 std::string how_of(const LinkName &name)
@@ -185,10 +193,7 @@ Result<Attachments::Attached> Attachments::attach_xdp(const Target &target, Atta
         if (native)
             return Attached{name, {target.interface, "ingress", "native", "", false}};
         if (native.error().code == EBUSY || native.error().code == EEXIST)
-            return Error{target.interface + " has an XDP program of somebody else's, " +
-                             describe_xdp_program(target.ifindex) +
-                             ": take it off, or set gate.attach = \"tc\"",
-                         EBUSY};
+            return refuse_occupied(target.interface, target.ifindex);
         if (attach == Attach::native)
             return Error{"native XDP on " + target.interface + ": " + native.error().message +
                              ": set gate.attach = \"auto\" to take the next best",
@@ -201,9 +206,7 @@ Result<Attachments::Attached> Attachments::attach_xdp(const Target &target, Atta
         return Attached{name,
                         {target.interface, "ingress", "generic", note + note_of("generic"), false}};
     if (generic.error().code == EBUSY || generic.error().code == EEXIST)
-        return Error{target.interface + " has an XDP program of somebody else's, " +
-                         describe_xdp_program(target.ifindex) + ": take it off first",
-                     EBUSY};
+        return refuse_occupied(target.interface, target.ifindex);
     return Error{"generic XDP on " + target.interface + ": " + generic.error().message,
                  generic.error().code};
 }
