@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/log.hpp"
 #include "kernel/convert.hpp"
 #include "kernel/map_view.hpp"
 
@@ -43,7 +44,7 @@ Result<NetworkTable::Id> NetworkTable::number_for(const Block &block)
     const Id id = records_.empty() ? 1 : records_.rbegin()->first + 1;
     if (id >= entries_max_)
         return Error{"no room for network " + block.text() + ": gate.networks_max is " +
-                     std::to_string(entries_max_) +
+                     std::to_string(entries_max_ - 1) +
                      ", and networks that were taken out keep their place until " +
                      "`tallygated detach`"};
     ids_[block] = id;
@@ -63,20 +64,23 @@ NetworkTable::Id NetworkTable::find_parent(const Block &block) const
     return 0;
 }
 
-Result<void> NetworkTable::write_record(const Block &block) const
+Result<void> NetworkTable::write_records() const
 {
     const auto view = Records::open(program_->map_fd("network_records"), "network_records");
     if (!view)
         return view.error();
 
-    const Id id = ids_.at(block);
-    const auto &record = records_.at(id);
-    tg_network_record value{};
-    record.name.copy(value.name, sizeof(value.name) - 1);
-    value.prefix = from_block(block);
-    value.parent = record.parent;
-    value.retired = record.retired ? 1 : 0;
-    return view->put(id, value);
+    for (const auto &[block, id] : ids_) {
+        const auto &record = records_.at(id);
+        tg_network_record value{};
+        record.name.copy(value.name, sizeof(value.name) - 1);
+        value.prefix = from_block(block);
+        value.parent = record.parent;
+        value.retired = record.retired ? 1 : 0;
+        if (const auto written = view->put(id, value); !written)
+            return written;
+    }
+    return {};
 }
 
 Result<void> NetworkTable::write_trie() const
@@ -102,9 +106,36 @@ Result<void> NetworkTable::write_trie() const
     return {};
 }
 
-Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
+Result<void> NetworkTable::write() const
 {
-    // Numbers first: when they run out, nothing has changed yet.
+    const auto written = write_records();
+    return written ? write_trie() : written;
+}
+
+/// Puts this table in the place of one that was refused half-way, as far as the kernel lets us.
+void NetworkTable::write_over(const NetworkTable &half_written) const
+{
+    const auto records = Records::open(program_->map_fd("network_records"), "network_records");
+    const auto trie = Trie::open(program_->map_fd("networks"), "networks");
+
+    // Room first, for what was taken out and comes back.
+    for (const auto &[block, id] : half_written.ids_) {
+        if (!records || !trie || ids_.contains(block))
+            continue;
+        if (const auto freed = records->put(id, {}); !freed)
+            spdlog::error("{}", freed.error().message);
+        if (block == Block::all(Family::ipv4))
+            continue;
+        if (const auto removed = trie->remove(from_block(block)); !removed)
+            spdlog::error("{}", removed.error().message);
+    }
+    if (const auto restored = write(); !restored)
+        spdlog::error("restore the networks as they were: {}", restored.error().message);
+}
+
+/// Numbers, names and parents for these networks; nothing is written yet.
+Result<void> NetworkTable::choose(const std::vector<NetworkOption> &networks)
+{
     std::map<Id, std::string> wanted;
     for (const auto &network : networks) {
         const auto id = number_for(network.block);
@@ -113,19 +144,28 @@ Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
         wanted[*id] = network.name;
     }
 
-    for (const auto &[block, id] : ids_) {
-        auto &record = records_[id];
+    for (auto &[id, record] : records_) {
         const auto found = wanted.find(id);
         record.retired = found == wanted.end();
         if (!record.retired)
             record.name = found->second;
     }
-    for (const auto &[block, id] : ids_) {
+    for (const auto &[block, id] : ids_)
         records_[id].parent = find_parent(block);
-        if (const auto written = write_record(block); !written)
-            return written;
+    return {};
+}
+
+Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
+{
+    NetworkTable next = *this;
+    if (const auto chosen = next.choose(networks); !chosen)
+        return chosen;
+    if (const auto written = next.write(); !written) {
+        write_over(next);
+        return written;
     }
-    return write_trie();
+    *this = std::move(next);
+    return {};
 }
 
 core::Tally NetworkTable::own_tally(Id id) const

@@ -22,7 +22,8 @@ class NetworkTable {
 public:
     static Result<NetworkTable> open(const Program &program);
 
-    /// Makes the trie hold exactly these blocks, which must differ from each other.
+    /// Makes the trie hold exactly these blocks, which must differ from each other. After an
+    /// error the old ones stand.
     Result<void> apply(const std::vector<NetworkOption> &networks);
 
     /// The configured networks in the order of their addresses, nested ones included.
@@ -40,15 +41,18 @@ private:
 
     explicit NetworkTable(const Program &program) : program_(&program) {}
 
+    Result<void> choose(const std::vector<NetworkOption> &networks);
     Result<Id> number_for(const Block &block);
     Id find_parent(const Block &block) const;
-    Result<void> write_record(const Block &block) const;
+    Result<void> write() const;
+    Result<void> write_records() const;
     Result<void> write_trie() const;
+    void write_over(const NetworkTable &half_written) const;
     core::Tally own_tally(Id id) const;
 
     const Program *program_;
-    std::uint32_t entries_max_ = 0;
-    std::map<Block, Id> ids_; ///< also of retired ones
+    std::uint32_t entries_max_ = 0; ///< with the place of number 0, which is no network
+    std::map<Block, Id> ids_;       ///< also of retired ones
     std::map<Id, Record> records_;
 };
 

@@ -184,10 +184,10 @@ Result<LinkName> LinkName::parse(const std::string &text)
     const auto [after_netns, netns_error] = std::from_chars(text.data(), end, name.netns);
     if (netns_error == std::errc{} && after_netns != end && *after_netns == '-') {
         const auto [after_index, index_error] = std::from_chars(after_netns + 1, end, name.ifindex);
-        if (index_error == std::errc{} && after_index != end && *after_index == '-') {
+        if (index_error == std::errc{} && after_index != end && *after_index == '-')
             name.kind.assign(after_index + 1, end);
+        if (!name.kind.empty())
             return name;
-        }
     }
     return Error{"'" + text + "' is not the name of a pinned attachment"};
 }

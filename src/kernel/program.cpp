@@ -52,6 +52,9 @@ bool is_sized(const std::string &name)
            name == "network_tallies" || name == "network_records";
 }
 
+// Tables by a network's number have a place for 0, which is no network.
+constexpr std::uint32_t number_0 = 1;
+
 /// .bss and .rodata belong to one load of the programs and are not pinned.
 bool is_pinned(const bpf_map *map)
 {
@@ -65,17 +68,36 @@ std::array<__be32, 2> source_mask(unsigned ipv6_source_bits)
     return {htonl(static_cast<std::uint32_t>(mask >> 32)), htonl(static_cast<std::uint32_t>(mask))};
 }
 
+constexpr auto made_elsewhere = "was not made by this version of tallygate";
+
+Error not_ours(const PinDir &pins, const std::string &map, const std::string &why)
+{
+    return Error{pins.map_path(map) + " " + why + ": `tallygated detach --pin-dir " + pins.path() +
+                 "` removes it, with its counts"};
+}
+
+/// A pinned map. One that is missing is told apart: the others are then of no use.
+Result<Fd> open_pinned(const PinDir &pins, const std::string &name)
+{
+    Fd fd{bpf_obj_get(pins.map_path(name).c_str())};
+    if (fd)
+        return fd;
+    if (errno == ENOENT)
+        return not_ours(pins, name, "is missing from the pinned maps");
+    return Error::system("open " + pins.map_path(name));
+}
+
 /// The settings as the pinned maps have them; zeros if there are none yet.
 Result<tg_settings> pinned_settings(const PinDir &pins)
 {
     if (!pins.has_layout())
         return tg_settings{};
-    const Fd fd{bpf_obj_get(pins.map_path("settings").c_str())};
+    const auto fd = open_pinned(pins, "settings");
     if (!fd)
-        return Error::system("open " + pins.map_path("settings"));
-    const auto view = MapView<std::uint32_t, tg_settings>::open(fd.get(), "settings");
+        return fd.error();
+    const auto view = MapView<std::uint32_t, tg_settings>::open(fd->get(), "settings");
     if (!view)
-        return view.error();
+        return not_ours(pins, "settings", made_elsewhere);
     const auto value = view->find(0);
     if (!value)
         return value.error();
@@ -132,9 +154,11 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.claims, sizes.claims_max},
         {maps.flows, sizes.flows_max},
         {maps.pending, sizes.pending_max},
-        {maps.networks, sizes.networks_max + 1}, // and the place of IPv4, see networks.cpp
-        {maps.network_tallies, sizes.networks_max},
-        {maps.network_records, sizes.networks_max},
+        // And the place of IPv4, see networks.cpp; and one that kernels before 6.13 ask for when
+        // an entry of a full trie is replaced.
+        {maps.networks, sizes.networks_max + 2},
+        {maps.network_tallies, sizes.networks_max + number_0},
+        {maps.network_records, sizes.networks_max + number_0},
     };
     for (const auto &[map, count] : entries_max)
         bpf_map__set_max_entries(map, count);
@@ -149,32 +173,32 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
 Result<void> Program::adopt_map(const PinDir &pins, const std::string &name)
 {
     bpf_map *const map = bpf_object__find_map_by_name(skeleton_->obj, name.c_str());
-    const auto path = pins.map_path(name);
-    const Fd fd{bpf_obj_get(path.c_str())};
+    const auto fd = open_pinned(pins, name);
     bpf_map_info info{};
     std::uint32_t size = sizeof(info);
 
     if (!fd)
-        return Error::system("open " + path);
-    if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0)
-        return Error::system("inspect " + path);
+        return fd.error();
+    if (bpf_obj_get_info_by_fd(fd->get(), &info, &size) != 0)
+        return Error::system("inspect " + pins.map_path(name));
 
     const bool same_shape =
         info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
         info.value_size == bpf_map__value_size(map) && info.map_flags == bpf_map__map_flags(map);
     const auto wanted = bpf_map__max_entries(map);
     if (!same_shape || (!is_sized(name) && info.max_entries != wanted))
-        return Error{path + " was not made by this version of tallygate: `tallygated detach " +
-                     "--pin-dir " + pins.path() + "` removes it, with its counts"};
+        return not_ours(pins, name, made_elsewhere);
+    const bool is_networks = name == "network_records";
     if (info.max_entries != wanted && name != "source_index" && name != "freed_slots" &&
         name != "network_tallies" && name != "networks")
-        warnings_.push_back("table " + (name == "network_records" ? "networks" : name) +
-                            " keeps room for " + std::to_string(info.max_entries) +
-                            " entries; the configured " + std::to_string(wanted) +
+        warnings_.push_back("table " + (is_networks ? "networks" : name) + " keeps room for " +
+                            std::to_string(info.max_entries - (is_networks ? number_0 : 0)) +
+                            " entries; the configured " +
+                            std::to_string(wanted - (is_networks ? number_0 : 0)) +
                             " take effect after `tallygated detach`");
     bpf_map__set_max_entries(map, info.max_entries);
-    if (bpf_map__reuse_fd(map, fd.get()) != 0)
-        return Error::system("take over " + path);
+    if (bpf_map__reuse_fd(map, fd->get()) != 0)
+        return Error::system("take over " + pins.map_path(name));
     return {};
 }
 

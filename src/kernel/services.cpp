@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/log.hpp"
 #include "kernel/convert.hpp"
 #include "kernel/map_view.hpp"
 
@@ -22,10 +23,13 @@ struct ListenerOrder {
     }
 };
 
+using Listeners = std::map<tg_listener, std::uint32_t, ListenerOrder>;
+using ListenerView = MapView<tg_listener, std::uint32_t>;
+
 /// The two tables as they should be.
 struct Wanted {
     std::map<std::uint32_t, tg_port> ports;
-    std::map<tg_listener, std::uint32_t, ListenerOrder> listeners;
+    Listeners listeners;
 };
 
 Wanted make_wanted(const std::vector<ServiceOption> &services,
@@ -46,27 +50,43 @@ Wanted make_wanted(const std::vector<ServiceOption> &services,
     return wanted;
 }
 
-/// Additions before removals: a listener that stays is always found.
-Result<void> write_listeners(const Program &program, const Wanted &wanted)
+/// Takes back what was written of `wanted` when the rest was refused.
+void restore_listeners(const ListenerView &view, const Listeners &before, const Listeners &wanted)
 {
-    const auto view =
-        MapView<tg_listener, std::uint32_t>::open(program.map_fd("listeners"), "listeners");
+    for (const auto &[listener, id] : wanted) {
+        const auto old = before.find(listener);
+        const auto restored =
+            old == before.end() ? view.remove(listener) : view.put(listener, old->second);
+        if (!restored)
+            spdlog::error("restore the listeners as they were: {}", restored.error().message);
+    }
+}
+
+/// Additions before removals: a listener that stays is always found. After an error the old
+/// ones stand.
+Result<void> write_listeners(const Program &program, const Listeners &wanted)
+{
+    const auto view = ListenerView::open(program.map_fd("listeners"), "listeners");
     if (!view)
         return view.error();
+    if (wanted.size() > view->entries_max())
+        return Error{std::to_string(wanted.size()) + " listeners are too many: there is room for " +
+                     std::to_string(view->entries_max()) + " of all services together"};
 
-    for (const auto &[listener, id] : wanted.listeners)
-        if (const auto put = view->put(listener, id); !put)
-            return put;
-    std::vector<tg_listener> stale;
-    const auto read = view->for_each([&](const tg_listener &listener, std::uint32_t) {
-        if (!wanted.listeners.contains(listener))
-            stale.push_back(listener);
-    });
+    Listeners before;
+    const auto read = view->for_each(
+        [&](const tg_listener &listener, std::uint32_t id) { before[listener] = id; });
     if (!read)
         return read;
-    for (const auto &listener : stale)
-        if (const auto removed = view->remove(listener); !removed)
-            return removed;
+    for (const auto &[listener, id] : wanted)
+        if (const auto put = view->put(listener, id); !put) {
+            restore_listeners(*view, before, wanted);
+            return put;
+        }
+    for (const auto &[listener, id] : before)
+        if (!wanted.contains(listener))
+            if (const auto removed = view->remove(listener); !removed)
+                return removed;
     return {};
 }
 
@@ -151,7 +171,7 @@ Result<void> ServiceTable::apply(const std::vector<ServiceOption> &services)
     }
 
     const auto wanted = make_wanted(services, ids);
-    if (const auto written = write_listeners(*program_, wanted); !written)
+    if (const auto written = write_listeners(*program_, wanted.listeners); !written)
         return written;
     if (const auto written = write_ports(*program_, wanted); !written)
         return written;
