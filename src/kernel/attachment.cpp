@@ -95,6 +95,14 @@ bool satisfies(const std::string &kind, const std::string &how, Attach attach)
     return false;
 }
 
+/// The setting that gives what is attached so.
+Attach attach_of(const std::string &how)
+{
+    if (how == "native")
+        return Attach::native;
+    return how == "generic" ? Attach::generic : Attach::tc;
+}
+
 } // namespace
 
 Result<Attachments> Attachments::open(const PinDir &pins, const Program &program, Tcx tcx)
@@ -164,7 +172,7 @@ Result<Attachments::Attached> Attachments::adopt(const Target &target,
         }
     }
     const auto how = how_of(name);
-    return Attached{name, {target.interface, direction, how, note_of(how), true}};
+    return Attached{name, {target.interface, direction, how, note_of(how), true}, {}};
 }
 
 Result<void> Attachments::create_link(const LinkName &name, int program_fd, int type,
@@ -191,7 +199,7 @@ Result<Attachments::Attached> Attachments::attach_xdp(const Target &target, Atta
     if (attach != Attach::generic) {
         const auto native = create_link(name, program_->xdp_fd(), BPF_XDP, XDP_FLAGS_DRV_MODE);
         if (native)
-            return Attached{name, {target.interface, "ingress", "native", "", false}};
+            return Attached{name, {target.interface, "ingress", "native", "", false}, {}};
         if (native.error().code == EBUSY || native.error().code == EEXIST)
             return refuse_occupied(target.interface, target.ifindex);
         if (attach == Attach::native)
@@ -203,8 +211,8 @@ Result<Attachments::Attached> Attachments::attach_xdp(const Target &target, Atta
 
     const auto generic = create_link(name, program_->xdp_fd(), BPF_XDP, XDP_FLAGS_SKB_MODE);
     if (generic)
-        return Attached{name,
-                        {target.interface, "ingress", "generic", note + note_of("generic"), false}};
+        return Attached{
+            name, {target.interface, "ingress", "generic", note + note_of("generic"), false}, {}};
     if (generic.error().code == EBUSY || generic.error().code == EEXIST)
         return refuse_occupied(target.interface, target.ifindex);
     return Error{"generic XDP on " + target.interface + ": " + generic.error().message,
@@ -219,7 +227,7 @@ Result<Attachments::Attached> Attachments::attach_tc(const Target &target,
     const LinkName clsact{netns_, target.ifindex, "clsact_" + direction};
 
     if (tcx_ == Tcx::allowed && create_link(tcx, program_for(tcx.kind), type, 0))
-        return Attached{tcx, {target.interface, direction, "tcx", "", false}};
+        return Attached{tcx, {target.interface, direction, "tcx", "", false}, {}};
 
     const auto put = put_clsact(clsact, program_for(clsact.kind));
     if (!put)
@@ -229,7 +237,7 @@ Result<Attachments::Attached> Attachments::attach_tc(const Target &target,
         take_off(clsact);
         return error;
     }
-    return Attached{clsact, {target.interface, direction, "clsact", "no tcx here", false}};
+    return Attached{clsact, {target.interface, direction, "clsact", "no tcx here", false}, {}};
 }
 
 Result<Attachments::Attached> Attachments::attach_ingress(const Target &target, Attach attach) const
@@ -240,11 +248,37 @@ Result<Attachments::Attached> Attachments::attach_ingress(const Target &target, 
             continue;
         if (satisfies(kind, adopted->status.how, attach))
             return adopted;
-        spdlog::info("{}: taking off the {} program to attach as configured", target.interface,
-                     adopted->status.how);
-        take_off(adopted->name);
+        return exchange_ingress(target, *adopted, attach);
     }
+    return attach_new_ingress(target, attach);
+}
 
+/// Another way onto the card. If it cannot be had, the old one comes back.
+Result<Attachments::Attached>
+Attachments::exchange_ingress(const Target &target, const Attached &old, Attach attach) const
+{
+    spdlog::info("{}: taking off the {} program to attach as configured", target.interface,
+                 old.status.how);
+    take_off(old.name);
+    auto attached = attach_new_ingress(target, attach);
+    if (attached)
+        attached->replaced = attach_of(old.status.how);
+    else
+        restore_ingress(target, attach_of(old.status.how));
+    return attached;
+}
+
+void Attachments::restore_ingress(const Target &target, Attach attach) const
+{
+    const auto restored = attach_new_ingress(target, attach);
+    if (!restored)
+        spdlog::error("attach to {} again as it was: {}", target.interface,
+                      restored.error().message);
+}
+
+Result<Attachments::Attached> Attachments::attach_new_ingress(const Target &target,
+                                                              Attach attach) const
+{
     if (attach == Attach::tc)
         return attach_tc(target, "ingress");
     auto xdp = attach_xdp(target, attach);
@@ -292,9 +326,12 @@ Result<void> Attachments::apply(const std::vector<std::string> &interfaces, Atta
         return {};
     };
     const auto give_up = [&](const Error &error) {
-        for (const auto &one : now)
+        for (const auto &one : now) {
             if (!one.status.adopted)
                 take_off(one.name);
+            if (one.replaced)
+                restore_ingress({one.status.interface, one.name.ifindex}, *one.replaced);
+        }
         return error;
     };
 
@@ -329,8 +366,12 @@ std::vector<std::string> Attachments::problems() const
             sentences.push_back(what + ": our program was detached; restart tallygated to attach");
             continue;
         }
-        if (one.name.kind.starts_with("clsact"))
+        if (one.name.kind.starts_with("clsact")) {
+            if (!has_clsact(one.name))
+                sentences.push_back(what +
+                                    ": the interface is gone, or our filter was removed from it");
             continue;
+        }
         const Fd link{bpf_obj_get(pin_path(one.name).c_str())};
         const auto ifindex = link_ifindex(link.get());
         if (!ifindex || *ifindex != one.name.ifindex)

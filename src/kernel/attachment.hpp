@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ public:
 
     /// Makes the attachments be exactly these interfaces: adopts what is in place, attaches
     /// what is missing, and then takes our programs off interfaces that are not named. After
-    /// an error, what this call had newly attached is off again.
+    /// an error, what this call had newly attached is off again, and what it had taken off to
+    /// attach in another way is on again.
     Result<void> apply(const std::vector<std::string> &interfaces, Attach attach);
 
     std::vector<core::AttachmentStatus> status() const;
@@ -39,6 +41,7 @@ private:
     struct Attached {
         LinkName name;
         core::AttachmentStatus status;
+        std::optional<Attach> replaced; ///< the other way in which it was attached before
     };
 
     Attachments(const PinDir &pins, const Program &program, std::uint64_t netns, Tcx tcx)
@@ -52,6 +55,10 @@ private:
     };
 
     Result<Attached> attach_ingress(const Target &target, Attach attach) const;
+    Result<Attached> attach_new_ingress(const Target &target, Attach attach) const;
+    Result<Attached> exchange_ingress(const Target &target, const Attached &old,
+                                      Attach attach) const;
+    void restore_ingress(const Target &target, Attach attach) const;
     Result<Attached> attach_egress(const Target &target) const;
     Result<Attached> attach_xdp(const Target &target, Attach attach) const;
     Result<Attached> attach_tc(const Target &target, const std::string &direction) const;

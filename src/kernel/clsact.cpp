@@ -94,6 +94,14 @@ Result<void> put_clsact(const LinkName &name, int program_fd)
     return {};
 }
 
+bool has_clsact(const LinkName &name)
+{
+    auto hook = hook_of(name);
+    auto options = filter_options();
+
+    return bpf_tc_query(&hook, &options) == 0;
+}
+
 Result<void> remove_clsact(const LinkName &name)
 {
     const auto there = open_netns(name.netns);

@@ -13,6 +13,9 @@ namespace tallygate::kernel {
 /// Precondition: this thread is in the name's network namespace.
 Result<void> put_clsact(const LinkName &name, int program_fd);
 
+/// Whether our filter is on the interface. Precondition: as above.
+bool has_clsact(const LinkName &name);
+
 /// Removes our filter, from whatever namespace the interface lives in. One that is gone with
 /// its interface or its namespace is no error. The clsact queue itself stays: it may be
 /// somebody else's by now.
