@@ -104,13 +104,16 @@ int probe(const std::vector<std::string> &interfaces, bool as_json)
         rows.push_back({{"finding", finding_name(line.finding)},
                         {"what", line.what},
                         {"detail", line.detail},
-                        {"mend", line.mend}});
+                        {"mend", line.mend},
+                        {"since", line.since},
+                        {"stand_in", line.stand_in},
+                        {"here", line.here}});
         if (as_json)
             continue;
-        std::printf("%-5s %-26s %s\n", finding_name(line.finding), line.what.c_str(),
+        std::printf("%-5s %-30s %s\n", finding_name(line.finding), line.what.c_str(),
                     line.detail.c_str());
         if (!line.mend.empty())
-            std::printf("      %-26s -> %s\n", "", line.mend.c_str());
+            std::printf("      %-30s -> %s\n", "", line.mend.c_str());
     }
     if (as_json)
         std::cout << boost::json::object{{"schema", 1}, {"lines", rows}} << "\n";
