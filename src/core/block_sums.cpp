@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/block_sums.hpp"
 
+#include <type_traits>
+
 namespace tallygate::core {
 namespace {
 
@@ -51,6 +53,21 @@ void BlockSums::add_all(const BlockSums &other, const Block &block)
         ipv4_.add_all(other.ipv4_, ipv4_key(block.first()), ipv4_key(block.last()));
     else
         ipv6_.add_all(other.ipv6_, ipv6_key(block.first()), ipv6_key(block.last()));
+}
+
+void BlockSums::add_sorted(Family family, const std::vector<Amount> &amounts)
+{
+    const auto add_to = [&](auto &runs, auto key_of) {
+        std::vector<typename std::decay_t<decltype(runs)>::Entry> entries;
+        entries.reserve(amounts.size());
+        for (const Amount &amount : amounts)
+            entries.push_back({key_of(amount.address), amount.amount});
+        runs.add_sorted(entries);
+    };
+    if (family == Family::ipv4)
+        add_to(ipv4_, ipv4_key);
+    else
+        add_to(ipv6_, ipv6_key);
 }
 
 std::int64_t BlockSums::sum(const Block &block) const

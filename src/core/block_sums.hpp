@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "base/address.hpp"
 #include "core/sorted_runs.hpp"
@@ -19,12 +20,21 @@ namespace tallygate::core {
 /// searches a run, whatever the block's length. Adding costs O(log n) amortised, with a merge
 /// of everything now and then. Amounts may be negative; an address whose amounts cancel leaves
 /// at the next merge. Each family has runs of its own: an IPv4 address takes 12 bytes in a run
-/// instead of 24, and no IPv6 block can reach it.
+/// instead of 24, and no IPv6 block can reach it. A copy costs little: see SortedRuns.
 class BlockSums {
 public:
+    struct Amount {
+        Address address;
+        std::int64_t amount = 0;
+    };
+
     void add(const Address &address, std::int64_t amount);
     /// Adds what `other` holds in `block`. Linear in that.
     void add_all(const BlockSums &other, const Block &block);
+
+    /// Adds amounts of one family that are in order of their addresses, each address once.
+    /// Linear.
+    void add_sorted(Family family, const std::vector<Amount> &amounts);
 
     /// The sum over the addresses of `block`. O(log² n), plus the tail.
     std::int64_t sum(const Block &block) const;

@@ -83,10 +83,16 @@ bool comes_before(const SourceRow &row, const SourceRow &other, TopBy by)
 }
 
 /// By how much `total` exceeds what was recorded and charged; negative if too much was charged.
-std::int64_t Ledger::EventBook::missing(Family family, std::uint64_t total) const
+std::int64_t EventBook::missing(Family family, std::uint64_t total) const
 {
     const auto unrecorded = as_signed(total) - as_signed(attributed_total[index_of(family)]);
     return std::max<std::int64_t>(unrecorded, 0) - unattributed_total[index_of(family)];
+}
+
+void EventBook::forget_totals()
+{
+    attributed_total = {};
+    unattributed_total = {};
 }
 
 Ledger::Ledger(std::vector<Monitor> monitors)
@@ -248,6 +254,37 @@ std::vector<SourceRow> Ledger::top(const Block &block, std::optional<ServiceId> 
                         count(source, service, Event::syn, monitor, 0, oldest, now)});
     }
     return rows;
+}
+
+std::map<ServiceId, EventBooks> Ledger::books() const
+{
+    std::map<ServiceId, EventBooks> books;
+
+    for (const auto &[service, book] : books_)
+        books.emplace(service, book.events);
+    return books;
+}
+
+void Ledger::restore(ServiceId service, EventBooks books)
+{
+    ServiceBook &book = book_of(service);
+
+    book.events = std::move(books);
+    fit_windows(book);
+}
+
+void Ledger::restore_live(const Address &source, ServiceId service, std::int64_t live)
+{
+    book_of(service).live.add(source, live);
+}
+
+void Ledger::take_for_recorded(ServiceId service, Family family, const Tally &total)
+{
+    for (const auto &[event, name] : event_names) {
+        EventBook &event_book = book_of(service).of(event);
+        event_book.attributed_total[index_of(family)] = total_of(total, event);
+        event_book.unattributed_total[index_of(family)] = 0;
+    }
 }
 
 void Ledger::forget_old(UnixTime now)

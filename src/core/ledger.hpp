@@ -52,6 +52,23 @@ enum class TopBy : std::uint8_t { live, connections, syn };
 /// Whether `row` comes before `other` in a list by `by`: more first, then by address.
 bool comes_before(const SourceRow &row, const SourceRow &other, TopBy by);
 
+/// Windows by their size: monitors of one size share them, as many as the longest keeps.
+using WindowsBySize = std::map<std::uint32_t, Windows>;
+
+/// All that a ledger knows of one event at one service. What is attributed is under its source;
+/// what is not, under its family's first address. The totals are what was recorded of the
+/// gate's totals, by family: they say what reconcile() owes.
+struct EventBook {
+    WindowsBySize attributed;
+    WindowsBySize unattributed;
+    std::array<std::uint64_t, 2> attributed_total{};
+    std::array<std::int64_t, 2> unattributed_total{};
+
+    std::int64_t missing(Family family, std::uint64_t total) const;
+    void forget_totals();
+};
+using EventBooks = std::array<EventBook, event_count>;
+
 class Ledger {
 public:
     explicit Ledger(std::vector<Monitor> monitors);
@@ -92,27 +109,25 @@ public:
     std::vector<SourceRow> top(const Block &block, std::optional<ServiceId> service, TopBy by,
                                const Monitor &monitor, std::size_t rows_max, UnixTime now) const;
 
+    /// What outlives this process, by service: everything but the live counts. A copy that
+    /// costs little (see SortedRuns), and that another thread may read.
+    std::map<ServiceId, EventBooks> books() const;
+    /// Takes such books for a service; of the windows, those that a monitor keeps.
+    void restore(ServiceId service, EventBooks books);
+    /// Says how many flows of a source are open, of which nothing was recorded here.
+    void restore_live(const Address &source, ServiceId service, std::int64_t live);
+    /// Takes the totals of a service and family for recorded: reconcile() owes nothing of them.
+    void take_for_recorded(ServiceId service, Family family, const Tally &total);
+
     /// Forgets windows that no monitor keeps any more. Call now and then.
     void forget_old(UnixTime now);
 
     std::size_t bytes() const;
 
 private:
-    /// By window size: monitors of one size share their windows, as many as the longest keeps.
-    using WindowsBySize = std::map<std::uint32_t, Windows>;
-
-    struct EventBook {
-        WindowsBySize attributed;
-        WindowsBySize unattributed;                      ///< under the family's first address
-        std::array<std::uint64_t, 2> attributed_total{}; ///< by family
-        std::array<std::int64_t, 2> unattributed_total{};
-
-        std::int64_t missing(Family family, std::uint64_t total) const;
-    };
-
     struct ServiceBook {
         BlockSums live;
-        std::array<EventBook, event_count> events;
+        EventBooks events;
 
         EventBook &of(Event event) { return events[static_cast<std::size_t>(event)]; }
         const EventBook &of(Event event) const { return events[static_cast<std::size_t>(event)]; }

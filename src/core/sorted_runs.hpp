@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,11 +21,19 @@ namespace tallygate::core {
 /// unsorted tail; a full tail becomes a run, and takes in every run that is not more than twice
 /// its size. So each run is more than twice as large as the next, there are O(log n) of them,
 /// and every amount is merged O(log n) times in its life.
+///
+/// A copy costs little and shares the runs, which never change once they are made: a snapshot is
+/// a copy that another thread may read while this one goes on.
 template <std::totally_ordered Key>
 class SortedRuns {
 public:
     /// Longer makes adding cheaper; every sum scans it, which 512 keeps well under 1 µs.
     static constexpr std::size_t tail_max = 512;
+
+    struct Entry {
+        Key key;
+        std::int64_t amount;
+    };
 
     void add(Key key, std::int64_t amount)
     {
@@ -40,31 +49,45 @@ public:
     /// Adds what `other` holds from `first` to `last`, inclusive. Linear.
     void add_all(const SortedRuns &other, Key first, Key last) { push(other.collect(first, last)); }
 
+    /// Adds entries that are in order of their keys, each key once. Linear.
+    void add_sorted(const std::vector<Entry> &entries)
+    {
+        Run run;
+        run.keys.reserve(entries.size());
+        run.sums_before.reserve(entries.size() + 1);
+        for (const Entry &entry : entries)
+            run.append(entry.key, entry.amount);
+        push(std::move(run));
+    }
+
     /// The sum of the amounts under `first` to `last`, inclusive.
     std::int64_t sum(Key first, Key last) const
     {
         std::int64_t sum = 0;
 
-        for (const Run &run : runs_)
-            sum += run.slice(first, last).sum();
+        for (const auto &run : runs_)
+            sum += run->slice(first, last).sum();
         for (const Entry &entry : tail_)
             sum += first <= entry.key && entry.key <= last ? entry.amount : 0;
         return sum;
     }
 
     /// How many keys from `first` to `last` have a sum other than 0. Linear in their number.
-    std::size_t keys(Key first, Key last) const { return collect(first, last).size(); }
+    std::size_t keys(Key first, Key last) const
+    {
+        return with_all(first, last, [](Slice all) { return all.size(); });
+    }
 
     /// Calls `visit(key, sum)` for each of them, in order.
     template <std::invocable<Key, std::int64_t> Visit>
     void for_each(Key first, Key last, Visit &&visit) const
     {
-        const Run run = collect(first, last);
-
-        for (Slice left = run.whole(); !left.empty();) {
-            const Key key = left.key();
-            visit(key, left.take());
-        }
+        with_all(first, last, [&](Slice left) {
+            while (!left.empty()) {
+                const Key key = left.key();
+                visit(key, left.take());
+            }
+        });
     }
 
     /// Merges everything into one run, and gives back the memory that growing took.
@@ -74,7 +97,7 @@ public:
             return;
         Run all = run_of(tail_);
         for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
-            all = merge(run->whole(), all.whole());
+            all = merge((*run)->whole(), all.whole());
         all.keys.shrink_to_fit();
         all.sums_before.shrink_to_fit();
 
@@ -88,20 +111,15 @@ public:
 
     std::size_t bytes() const
     {
-        std::size_t bytes = tail_.capacity() * sizeof(Entry) + runs_.capacity() * sizeof(Run);
+        std::size_t bytes = tail_.capacity() * sizeof(Entry) + runs_.capacity() * sizeof(SharedRun);
 
-        for (const Run &run : runs_)
-            bytes += run.keys.capacity() * sizeof(Key) +
-                     run.sums_before.capacity() * sizeof(std::int64_t);
+        for (const auto &run : runs_)
+            bytes += sizeof(Run) + run->keys.capacity() * sizeof(Key) +
+                     run->sums_before.capacity() * sizeof(std::int64_t);
         return bytes;
     }
 
 private:
-    struct Entry {
-        Key key;
-        std::int64_t amount;
-    };
-
     struct Slice;
 
     /// Two arrays, not one of pairs: a search reads keys alone, and an IPv4 key has 4 bytes.
@@ -189,12 +207,12 @@ private:
 
     void push(Run run)
     {
-        while (!runs_.empty() && runs_.back().size() <= 2 * run.size()) {
-            run = merge(runs_.back().whole(), run.whole());
+        while (!runs_.empty() && runs_.back()->size() <= 2 * run.size()) {
+            run = merge(runs_.back()->whole(), run.whole());
             runs_.pop_back();
         }
         if (run.size() != 0)
-            runs_.push_back(std::move(run));
+            runs_.push_back(std::make_shared<const Run>(std::move(run)));
     }
 
     /// Everything from `first` to `last` as one run. The small runs come first, so that the
@@ -208,11 +226,25 @@ private:
 
         Run all = run_of(std::move(entries));
         for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
-            all = merge(run->slice(first, last), all.whole());
+            all = merge((*run)->slice(first, last), all.whole());
         return all;
     }
 
-    std::vector<Run> runs_; ///< the largest first
+    /// Shared with copies, of which a snapshot's may be read in another thread.
+    using SharedRun = std::shared_ptr<const Run>;
+
+    /// Calls `read` with all from `first` to `last` in one slice. Of a window that has closed,
+    /// that is a part of its only run.
+    template <typename Read>
+    auto with_all(Key first, Key last, Read &&read) const
+    {
+        if (tail_.empty() && runs_.size() == 1)
+            return read(runs_.front()->slice(first, last));
+        const Run all = collect(first, last);
+        return read(all.whole());
+    }
+
+    std::vector<SharedRun> runs_; ///< the largest first
     std::vector<Entry> tail_;
 };
 

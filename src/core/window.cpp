@@ -2,6 +2,7 @@
 #include "core/window.hpp"
 
 #include <chrono>
+#include <utility>
 
 namespace tallygate::core {
 
@@ -52,6 +53,11 @@ void Windows::forget_old(UnixTime now)
     by_index_.erase(by_index_.upper_bound(index + reach), by_index_.end());
     for (auto window = by_index_.begin(); window != by_index_.lower_bound(index); ++window)
         window->second.compact();
+}
+
+void Windows::restore(std::int64_t index, BlockSums sums)
+{
+    by_index_[index] = std::move(sums);
 }
 
 std::size_t Windows::bytes() const

@@ -43,6 +43,11 @@ public:
     /// further away it would come back as news long after it happened.
     void forget_old(UnixTime now);
 
+    /// What is kept, by absolute index.
+    const std::map<std::int64_t, BlockSums> &by_index() const { return by_index_; }
+    /// Puts back a window that by_index() showed.
+    void restore(std::int64_t index, BlockSums sums);
+
     std::size_t bytes() const;
 
 private:

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 // DESIGN.md 4: how old an answer about a large block may be.
 constexpr auto walk_interval = 250ms;
 constexpr auto forget_interval = 10s;
+// How far back a daemon that is killed takes what it told its windows.
+constexpr auto snapshot_interval = 10s;
 
 // A slice of the claims takes about a millisecond; answers go in between.
 constexpr std::uint32_t claims_slice = 2048;
@@ -27,7 +29,8 @@ constexpr int claims_rest = 9;
 } // namespace
 
 Daemon::Daemon(config::Config config)
-    : config_(std::move(config)), ledger_(config_.windows.monitors)
+    : config_(std::move(config)), ledger_(config_.windows.monitors),
+      snapshots_(config_.state.dir, ledger_, clock_)
 {
     facts_.version = TALLYGATE_VERSION;
     facts_.pid = ::getpid();
@@ -63,6 +66,7 @@ Result<void> Daemon::start_gate()
     gate_ = std::move(*gate);
     questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
     questions_->set_services(gate_->service_ids());
+    snapshots_.restore(*gate_, *questions_);
 
     for (const auto &one : gate_->status().attachments)
         spdlog::info("{} {}: {}{}{}", one.interface, one.direction, one.how,
@@ -98,11 +102,17 @@ void Daemon::schedule()
 {
     walk();
     walk_claims();
+    snapshots_.save(*gate_);
+    show_warnings();
     loop_.every(walk_interval, [this] {
         walk();
         walk_claims();
     });
     loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
+    loop_.every(snapshot_interval, [this] {
+        snapshots_.save_aside(*gate_);
+        show_warnings();
+    });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
     loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(reload()); });
 }
@@ -112,6 +122,8 @@ void Daemon::run()
     sd_notify(0, "READY=1");
     loop_.run();
     sd_notify(0, "STOPPING=1");
+    walk();
+    snapshots_.save(*gate_);
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
 }
 
@@ -151,6 +163,13 @@ void Daemon::walk_claims_slice()
     questions_->end_claims_round();
 }
 
+void Daemon::show_warnings()
+{
+    facts_.warnings = restart_only_;
+    if (snapshots_.warning())
+        facts_.warnings.push_back(*snapshots_.warning());
+}
+
 Result<void> Daemon::reload()
 {
     const auto refuse = [](const Error &error) {
@@ -167,9 +186,10 @@ Result<void> Daemon::reload()
 
     ledger_.set_monitors(config->windows.monitors);
     questions_->set_services(gate_->service_ids());
-    facts_.warnings = list_restart_only(config_, *config);
-    for (const auto &warning : facts_.warnings)
+    restart_only_ = list_restart_only(config_, *config);
+    for (const auto &warning : restart_only_)
         spdlog::warn("{}", warning);
+    show_warnings();
     spdlog::info("took {} anew", config_.file);
     return {};
 }

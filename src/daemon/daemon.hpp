@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "core/ledger.hpp"
 #include "core/question.hpp"
 #include "core/seams.hpp"
+#include "daemon/snapshot_keeper.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/daemon_facts.hpp"
 #include "kernel/gate.hpp"
@@ -43,6 +45,7 @@ private:
     void walk();
     void walk_claims();
     void walk_claims_slice();
+    void show_warnings();
     Result<void> reload();
 
     config::Config config_; ///< as it was at start: what a reload cannot change is compared to it
@@ -51,7 +54,9 @@ private:
     core::Ledger ledger_;
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
+    SnapshotKeeper snapshots_;
     frontend::DaemonFacts facts_;
+    std::vector<std::string> restart_only_; ///< what the last reload could not change
     std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
     std::chrono::steady_clock::time_point claims_due_;
     std::unique_ptr<frontend::ControlService> control_;

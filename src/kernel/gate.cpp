@@ -169,8 +169,15 @@ Result<bool> KernelGate::walk_claims(std::uint32_t entries)
     return parts_.claims.walk_some(entries, sink_);
 }
 
-Result<void> KernelGate::skip_claims()
+void KernelGate::resume(const core::Told &told, const LiveSink &sink)
 {
+    parts_.sources.resume(told.slots, sink);
+    parts_.claims.resume(told.claims);
+}
+
+Result<void> KernelGate::skip_to_present(const LiveSink &sink)
+{
+    parts_.sources.skip_to_present(sink);
     return parts_.claims.skip_to_present();
 }
 
@@ -261,7 +268,7 @@ std::vector<core::TableUse> KernelGate::table_uses() const
         {"flows", max_of("flows"), live_total()},
         {"claims", max_of("claims"), std::nullopt},
         {"pending", max_of("pending"), std::nullopt},
-        {"networks", max_of("networks"), parts_.networks.configured()},
+        {"networks", max_of("network_records") - 1, parts_.networks.configured()},
     };
 }
 

@@ -39,13 +39,23 @@ public:
     /// Tells the sink of about `entries` more claimed sources, and says whether they were the
     /// last of a round.
     Result<bool> walk_claims(std::uint32_t entries);
-    /// The tables were filled before we came: what is in the claims is told already.
-    Result<void> skip_claims();
+    /// For tables that another daemon filled, before the first walk: goes on where `told`, which
+    /// is of these tables, ends.
+    void resume(const core::Told &told, const LiveSink &sink);
+    /// The same, when nobody knows what was told: everything counts as told.
+    Result<void> skip_to_present(const LiveSink &sink);
+    /// What the sink was told so far, which a later daemon may resume.
+    core::Told told() const { return {parts_.sources.told(), parts_.claims.told()}; }
 
     bool maps_adopted() const { return parts_.program->maps_adopted(); }
     const std::map<std::string, core::ServiceId> &service_ids() const
     {
         return parts_.services.ids();
+    }
+    /// Also of services that were configured once: their counts are still in the tables.
+    const std::map<std::string, core::ServiceId> &known_service_ids() const
+    {
+        return parts_.services.known_ids();
     }
 
     bool refresh(const Block &block) override;

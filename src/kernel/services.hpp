@@ -23,6 +23,8 @@ public:
 
     /// Numbers of the configured services.
     const std::map<std::string, core::ServiceId> &ids() const { return ids_; }
+    /// And of those that were configured before.
+    const std::map<std::string, core::ServiceId> &known_ids() const { return known_; }
 
 private:
     explicit ServiceTable(const Program &program) : program_(&program) {}

@@ -16,6 +16,12 @@ namespace {
 // A new source waits in a short unsorted list; sorting it in costs a pass over all of them.
 constexpr std::size_t recent_max = 1024;
 
+bool is_ahead(const core::Tally &one, const core::Tally &other)
+{
+    return one.syn > other.syn || one.opened > other.opened || one.closed > other.closed ||
+           one.dropped > other.dropped || one.would_drop > other.would_drop;
+}
+
 } // namespace
 
 Result<SourceWalk> SourceWalk::open(const Program &program)
@@ -35,6 +41,13 @@ std::uint32_t SourceWalk::slots_used() const
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(reached, slots_.entries_max()));
 }
 
+tg_source_key SourceWalk::key_of(std::uint32_t slot) const
+{
+    tg_source_key key{};
+    std::memcpy(&key, const_cast<const tg_source_key *>(&slots_[slot].key), sizeof(key));
+    return key;
+}
+
 /// A slot is in use a moment after it was handed out, or is given back; until then we keep it
 /// in mind.
 void SourceWalk::find_new_slots()
@@ -47,9 +60,7 @@ void SourceWalk::find_new_slots()
     std::erase_if(unlisted_, [this](std::uint32_t slot) {
         if (slots_[slot].used == 0)
             return false;
-        tg_source_key key{};
-        std::memcpy(&key, const_cast<const tg_source_key *>(&slots_[slot].key), sizeof(key));
-        recent_.push_back({to_address(key.addr), slot});
+        recent_.push_back({to_address(key_of(slot).addr), slot});
         is_listed_[slot] = true;
         return true;
     });
@@ -74,8 +85,7 @@ void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
     if (tally == told)
         return;
 
-    tg_source_key key{};
-    std::memcpy(&key, const_cast<const tg_source_key *>(&source.key), sizeof(key));
+    const auto key = key_of(slot);
     sink({.source = to_address(key.addr),
           .service = key.service,
           .syn = tally.syn - told.syn,
@@ -110,9 +120,33 @@ bool SourceWalk::walk_block(const Block &block, std::size_t sources_max, const C
     return true;
 }
 
-void SourceWalk::skip_to_present()
+void SourceWalk::begin_at(std::uint32_t slot, const core::Tally &told, const LiveSink &sink)
 {
-    walk([](const core::SourceChange &) {});
+    const auto key = key_of(slot);
+
+    told_[slot] = told;
+    sink(to_address(key.addr), key.service,
+         static_cast<std::int64_t>(told.opened) - static_cast<std::int64_t>(told.closed));
+}
+
+void SourceWalk::resume(const std::vector<core::Tally> &told, const LiveSink &sink)
+{
+    find_new_slots();
+    for (std::uint32_t slot = 0; slot < told_.size() && slot < told.size(); slot++) {
+        if (!is_listed_[slot])
+            continue;
+        // Totals only grow. What is ahead of them was never told of this slot.
+        const auto present = to_tally(slots_[slot].tally);
+        begin_at(slot, is_ahead(told[slot], present) ? present : told[slot], sink);
+    }
+}
+
+void SourceWalk::skip_to_present(const LiveSink &sink)
+{
+    find_new_slots();
+    for (std::uint32_t slot = 0; slot < told_.size(); slot++)
+        if (is_listed_[slot])
+            begin_at(slot, to_tally(slots_[slot].tally), sink);
 }
 
 std::size_t ClaimsWalk::KeyHash::operator()(const tg_source_key &key) const
@@ -156,6 +190,27 @@ Result<bool> ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink
     position_ = {};
     round_++;
     return true;
+}
+
+void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told)
+{
+    for (const auto &claim : told) {
+        const tg_source_key key{
+            .addr = from_address(claim.source), .service = claim.service, .reserved = 0};
+        told_[key] = {{.syn = claim.syn, .first_ns = claim.first_ns}, round_};
+    }
+    // What the first round does not meet is gone.
+    round_++;
+}
+
+std::vector<core::Told::Claim> ClaimsWalk::told() const
+{
+    std::vector<core::Told::Claim> told;
+
+    told.reserve(told_.size());
+    for (const auto &[key, entry] : told_)
+        told.push_back({to_address(key.addr), key.service, entry.claim.first_ns, entry.claim.syn});
+    return told;
 }
 
 Result<void> ClaimsWalk::skip_to_present()

@@ -13,20 +13,30 @@
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "core/ledger.hpp"
+#include "core/snapshot.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program.hpp"
 
 namespace tallygate::kernel {
 
 using ChangeSink = std::function<void(const core::SourceChange &)>;
+/// Told of the flows of a source that are open already.
+using LiveSink =
+    std::function<void(const Address &source, core::ServiceId service, std::int64_t live)>;
 
 /// The proven sources' slots, which are mapped: no system call.
 class SourceWalk {
 public:
     static Result<SourceWalk> open(const Program &program);
 
-    /// Takes the totals as they stand for told: nobody hears of what happened before.
-    void skip_to_present();
+    /// Goes on where another walk over these slots was when its told() was `told`: the next walk
+    /// tells what came since. Before the first walk.
+    void resume(const std::vector<core::Tally> &told, const LiveSink &sink);
+    /// Takes the totals as they stand for told: nobody hears of what happened before, but of
+    /// what is open. Before the first walk.
+    void skip_to_present(const LiveSink &sink);
+    /// What has been told so far, by slot.
+    const std::vector<core::Tally> &told() const { return told_; }
 
     /// Looks at every slot.
     void walk(const ChangeSink &sink);
@@ -50,6 +60,8 @@ private:
     {
     }
 
+    tg_source_key key_of(std::uint32_t slot) const;
+    void begin_at(std::uint32_t slot, const core::Tally &told, const LiveSink &sink);
     void look_at(std::uint32_t slot, const ChangeSink &sink);
     void find_new_slots();
     void sort_recent();
@@ -70,7 +82,11 @@ public:
 
     /// Looks at about `entries` more claims, and says whether they were the last of a round.
     Result<bool> walk_some(std::uint32_t entries, const ChangeSink &sink);
+    /// Goes on where another walk over these claims was when its told() was `told`.
+    void resume(const std::vector<core::Told::Claim> &told);
     Result<void> skip_to_present();
+    /// What has been told so far, in no order.
+    std::vector<core::Told::Claim> told() const;
 
 private:
     using View = MapView<tg_source_key, tg_claim>;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/snapshot_keeper.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace tallygate::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A clock that is set right after a boot may go back by this much. From further away in the
+// future nothing can be told of what a snapshot holds.
+constexpr auto clock_step_max = 60s;
+
+} // namespace
+
+SnapshotKeeper::SnapshotKeeper(const std::string &dir, core::Ledger &ledger,
+                               const core::Clock &clock)
+    : file_(dir), ledger_(ledger), clock_(clock), windows_since_(clock.now())
+{
+}
+
+void SnapshotKeeper::restore(kernel::KernelGate &gate, core::Questions &questions)
+{
+    const kernel::LiveSink sink = [this](const Address &source, core::ServiceId service,
+                                         std::int64_t live) {
+        ledger_.restore_live(source, service, live);
+    };
+    auto snapshot = load();
+    const bool same_tables = snapshot && snapshot->counting_since == gate.counting_since();
+
+    if (snapshot)
+        restore_windows(*snapshot, gate, same_tables);
+    if (same_tables)
+        gate.resume(snapshot->told, sink);
+    else if (gate.maps_adopted())
+        begin_at_present(gate, sink);
+    questions.set_windows_since(windows_since_);
+}
+
+std::optional<core::Snapshot> SnapshotKeeper::load() const
+{
+    const auto bytes = file_.read();
+    if (!bytes) {
+        spdlog::warn("{}; windows begin anew", bytes.error().message);
+        return std::nullopt;
+    }
+    if (!*bytes)
+        return std::nullopt;
+
+    auto snapshot = core::decode_snapshot(**bytes);
+    if (snapshot && snapshot->written > clock_.now() + clock_step_max)
+        snapshot = Error{"it was written in the future"};
+    if (snapshot)
+        return std::move(*snapshot);
+    const auto moved = file_.set_aside();
+    spdlog::warn("{} is of no use: {}; windows begin anew, and the file {}", file_.path(),
+                 snapshot.error().message,
+                 moved ? "is now " + file_.damaged_path() : "stays: " + moved.error().message);
+    return std::nullopt;
+}
+
+/// Windows belong to a service's name. One that these tables do not know has no number to keep
+/// them under.
+void SnapshotKeeper::restore_windows(core::Snapshot &snapshot, const kernel::KernelGate &gate,
+                                     bool same_tables)
+{
+    for (const auto &[name, service] : gate.known_service_ids()) {
+        const auto saved = snapshot.services.find(name);
+        if (saved == snapshot.services.end())
+            continue;
+        if (!same_tables)
+            for (core::EventBook &book : saved->second)
+                book.forget_totals();
+        ledger_.restore(service, std::move(saved->second));
+    }
+    ledger_.forget_old(clock_.now());
+    windows_since_ = std::min(snapshot.windows_since, clock_.now());
+    spdlog::info("windows go on from {}", file_.path());
+}
+
+/// Totals before sources: a SYN that comes in between is charged to its family, and not lost.
+void SnapshotKeeper::begin_at_present(kernel::KernelGate &gate, const kernel::LiveSink &sink)
+{
+    for (const auto &[name, service] : gate.known_service_ids())
+        for (const Family family : {Family::ipv4, Family::ipv6})
+            ledger_.take_for_recorded(service, family, gate.service_tally(service, family));
+    if (const auto skipped = gate.skip_to_present(sink); !skipped)
+        spdlog::error("{}", skipped.error().message);
+}
+
+core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
+{
+    core::Snapshot snapshot;
+    auto books = ledger_.books();
+
+    snapshot.counting_since = gate.counting_since();
+    snapshot.written = clock_.now();
+    snapshot.windows_since = windows_since_;
+    for (const auto &[name, service] : gate.known_service_ids())
+        if (const auto found = books.find(service); found != books.end())
+            snapshot.services.emplace(name, std::move(found->second));
+    snapshot.told = gate.told();
+    return snapshot;
+}
+
+void SnapshotKeeper::save(const kernel::KernelGate &gate)
+{
+    finish_saving();
+    note(file_.write(core::encode_snapshot(take(gate))));
+}
+
+void SnapshotKeeper::save_aside(const kernel::KernelGate &gate)
+{
+    if (saving_.valid() && saving_.wait_for(0s) != std::future_status::ready)
+        return;
+    finish_saving();
+    try {
+        saving_ = std::async(std::launch::async, [file = file_, snapshot = take(gate)] {
+            return file.write(core::encode_snapshot(snapshot));
+        });
+    } catch (const std::system_error &error) {
+        note(Error{std::string("start a thread: ") + error.what()});
+    }
+}
+
+void SnapshotKeeper::finish_saving()
+{
+    if (saving_.valid())
+        note(saving_.get());
+}
+
+/// A failure goes to the log once, however long it lasts.
+void SnapshotKeeper::note(const Result<void> &saved)
+{
+    if (saved) {
+        if (warning_)
+            spdlog::info("windows are saved again in {}", file_.path());
+        warning_.reset();
+        return;
+    }
+    const std::string sentence =
+        "windows are not saved, and would not survive a restart: " + saved.error().message;
+    if (warning_ != sentence)
+        spdlog::warn("{}", sentence);
+    warning_ = sentence;
+}
+
+} // namespace tallygate::daemon
