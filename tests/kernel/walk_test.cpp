@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Walks over real tables: every change is told, and once. Going on where another walk was is
+// resume_test.cpp's matter.
+#include "kernel/walk.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <random>
+#include <tuple>
+
+#include "kernel/convert.hpp"
+#include "kernel/sandbox.hpp"
+
+namespace tallygate::test {
+namespace {
+
+using kernel::ClaimsWalk;
+using kernel::SourceWalk;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr std::uint16_t smtp = 1;
+constexpr std::uint16_t submission = 2;
+
+using Source = std::pair<Address, core::ServiceId>;
+using Totals = std::map<Source, core::Tally>;
+
+/// Adds up what a walk tells.
+class Ledger {
+public:
+    kernel::ChangeSink sink()
+    {
+        return [this](const core::SourceChange &change) {
+            auto &total = totals_[{change.source, change.service}];
+            total += {.syn = change.syn, .opened = change.opened, .closed = change.closed};
+            total.dropped += change.dropped;
+            changes_++;
+        };
+    }
+
+    const Totals &totals() const { return totals_; }
+    core::Tally of(const std::string &source, core::ServiceId service = smtp) const
+    {
+        const auto found = totals_.find({address(source), service});
+        return found == totals_.end() ? core::Tally{} : found->second;
+    }
+    /// How many changes were told since the last time.
+    unsigned take_changes() { return std::exchange(changes_, 0); }
+
+private:
+    Totals totals_;
+    unsigned changes_ = 0;
+};
+
+class Walk : public ProgramTest {
+protected:
+    void SetUp() override
+    {
+        ProgramTest::SetUp();
+        watch(25, smtp);
+        watch(587, submission);
+        traffic_ = std::make_unique<Traffic>(program());
+    }
+
+    Traffic &traffic() { return *traffic_; }
+    SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
+    ClaimsWalk open_claims() const { return must(ClaimsWalk::open(program())); }
+
+    std::unique_ptr<Traffic> traffic_;
+};
+
+TEST_F(Walk, TellsAChangeOnce)
+{
+    auto walk = open_walk();
+    Ledger ledger;
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U) << "nobody came yet";
+
+    const auto conversation = traffic().connect("192.0.2.1");
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U);
+
+    traffic().disconnect(conversation);
+    traffic().send_syn("192.0.2.1");
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").closed, 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 1U) << "the first SYN was a claim's";
+}
+
+TEST_F(Walk, KeepsServicesAndFamiliesApart)
+{
+    auto walk = open_walk();
+    Ledger ledger;
+    traffic().connect("192.0.2.1", 25);
+    traffic().connect("192.0.2.1", 587);
+    traffic().connect("192.0.2.1", 587);
+    traffic().connect("2001:db8:1:2::3", 25);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1", smtp).opened, 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1", submission).opened, 2U);
+    EXPECT_EQ(ledger.of("2001:db8:1:2::").opened, 1U) << "an IPv6 source is its /64";
+    EXPECT_EQ(ledger.totals().size(), 3U);
+    EXPECT_EQ(walk.slots_used(), 3U);
+}
+
+TEST_F(Walk, OfABlockTellsOfThatBlockAlone)
+{
+    auto walk = open_walk();
+    Ledger ledger;
+    for (const auto *source : {"192.0.2.1", "192.0.2.200", "198.51.100.1", "2001:db8::1"})
+        traffic().connect(source);
+
+    EXPECT_TRUE(walk.walk_block(block("192.0.2.0/25"), 10, ledger.sink()));
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+    EXPECT_TRUE(walk.walk_block(block("::/0"), 10, ledger.sink()));
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("2001:db8::").opened, 1U);
+    EXPECT_TRUE(walk.walk_block(block("203.0.113.0/24"), 10, ledger.sink()));
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    EXPECT_TRUE(walk.walk_block(block("0.0.0.0/0"), 10, ledger.sink()));
+    EXPECT_EQ(ledger.take_changes(), 2U) << "what the first walk told is not told again";
+}
+
+TEST_F(Walk, SkipsToThePresentAndTellsWhatIsOpen)
+{
+    traffic().connect("192.0.2.1");
+    const auto closed = traffic().connect("192.0.2.1");
+    traffic().disconnect(closed);
+
+    auto walk = open_walk();
+    Ledger ledger;
+    std::int64_t live = 0;
+    walk.skip_to_present(
+        [&](const Address &, core::ServiceId, std::int64_t open) { live += open; });
+    EXPECT_EQ(live, 1);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    traffic().connect("192.0.2.1");
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+}
+
+TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
+{
+    auto walk = open_walk();
+    Ledger ledger;
+    put("progress", 0U, tg_progress{.sources_high_water = 2});
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U);
+
+    tg_source source{};
+    source.key = {
+        .addr = kernel::from_address(address("192.0.2.1")), .service = smtp, .reserved = 0};
+    source.tally.opened = 1;
+    source.used = 1;
+    put("sources", 1U, source);
+    EXPECT_TRUE(walk.walk_block(block("192.0.2.1/32"), 1, ledger.sink()));
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+}
+
+TEST_F(Walk, IsNotMisledByAHighWaterMarkBeyondTheTable)
+{
+    put("progress", 0U, tg_progress{.sources_high_water = 1U << 20});
+    auto walk = open_walk();
+    EXPECT_EQ(walk.slots_used(), walk.slots_max());
+    Ledger ledger;
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U);
+}
+
+/// Written straight into the slots: thousands of handshakes would take their time.
+class ManySources : public Walk {
+protected:
+    static constexpr std::uint32_t sources_max = 4096;
+
+    kernel::TableSizes sizes() const override
+    {
+        auto sizes = small_sizes();
+        sizes.sources_max = sources_max;
+        return sizes;
+    }
+
+    void prove(std::uint32_t slot, const Address &source) const
+    {
+        tg_source value{};
+        value.key = {.addr = kernel::from_address(source), .service = smtp, .reserved = 0};
+        value.tally.opened = 1;
+        value.used = 1;
+        put("sources", slot, value);
+        put("progress", 0U, tg_progress{.sources_high_water = slot + 1});
+    }
+};
+
+TEST_F(ManySources, AreTooManyToWaitForBeyondTheLimit)
+{
+    for (const std::uint32_t count : {2000U}) {
+        auto walk = open_walk();
+        Ledger ledger;
+        for (std::uint32_t i = 0; i < count; i++)
+            prove(i, Address::from_ipv4(0xc0000200 + i)); // 192.0.2.0 and on
+        EXPECT_FALSE(walk.walk_block(block("192.0.0.0/16"), count - 1, ledger.sink())) << count;
+        EXPECT_EQ(ledger.take_changes(), 0U);
+        EXPECT_TRUE(walk.walk_block(block("192.0.2.0/30"), 4, ledger.sink())) << count;
+        EXPECT_EQ(ledger.take_changes(), 4U);
+        EXPECT_FALSE(walk.walk_block(block("192.0.2.0/30"), 3, ledger.sink())) << count;
+        EXPECT_TRUE(walk.walk_block(block("192.0.0.0/16"), count, ledger.sink())) << count;
+        EXPECT_EQ(ledger.take_changes(), count - 4);
+    }
+}
+
+/// What a walk tells must add up to what the slots hold: for all, or for a block's sources.
+TEST_F(ManySources, AddUpHoweverTheyAreWalked)
+{
+    for (const unsigned seed : {1U, 2U, 3U}) {
+        SCOPED_TRACE(seed);
+        std::mt19937 random{seed};
+        put("progress", 0U, tg_progress{});
+        auto walk = open_walk();
+        Ledger ledger;
+        Totals counted;
+        std::vector<Source> slots;
+
+        for (unsigned step = 0; step < 300; step++) {
+            for (unsigned i = random() % 12; i > 0 && slots.size() < sources_max; i--) {
+                const auto source =
+                    random() % 3 != 0
+                        ? Address::from_ipv4(0xc6336400 + random() % 0x20000)
+                        : address("2001:db8:0:" + std::to_string(random() % 9999) + "::");
+                if (counted.contains({source, smtp}))
+                    continue;
+                prove(static_cast<std::uint32_t>(slots.size()), source);
+                counted[{source, smtp}].opened = 1;
+                slots.emplace_back(source, smtp);
+            }
+            for (unsigned i = random() % 8; i > 0 && !slots.empty(); i--) {
+                const auto slot = static_cast<std::uint32_t>(random() % slots.size());
+                auto &tally = counted[slots[slot]];
+                tally.syn += random() % 3;
+                tally.opened += 1;
+                tally.closed += tally.opened > tally.closed ? 1 : 0;
+                tg_source value{};
+                value.key = {.addr = kernel::from_address(slots[slot].first),
+                             .service = smtp,
+                             .reserved = 0};
+                value.tally = {tally.syn, tally.opened, tally.closed, 0, 0};
+                value.used = 1;
+                put("sources", slot, value);
+            }
+
+            if (random() % 10 == 0) {
+                walk.walk(ledger.sink());
+                ASSERT_EQ(ledger.totals(), counted) << step;
+                continue;
+            }
+            const Block some{slots.empty() ? address("192.0.2.1")
+                                           : slots[random() % slots.size()].first,
+                             96 + static_cast<unsigned>(random() % 33)};
+            const std::size_t limit = sources_max;
+            auto expected = ledger.totals();
+            std::size_t inside = 0;
+            for (const auto &[source, tally] : counted)
+                if (some.contains(source.first)) {
+                    inside++;
+                    expected[source] = tally;
+                }
+            ASSERT_EQ(walk.walk_block(some, limit, ledger.sink()), inside <= limit) << some.text();
+            if (inside <= limit) {
+                ASSERT_EQ(ledger.totals(), expected) << some.text();
+            }
+        }
+        EXPECT_GT(slots.size(), 1200U) << "enough to be put in order once";
+    }
+}
+
+class Claims : public Walk {
+protected:
+    /// A whole round, in slices.
+    void walk_round(ClaimsWalk &walk, Ledger &ledger) const
+    {
+        while (!must(walk.walk_some(8, ledger.sink()))) {
+        }
+    }
+
+    /// As the gate would have it: the claim's SYNs, and when it was made.
+    void make_claim(const std::string &source, std::uint64_t syns, std::uint64_t first_ns) const
+    {
+        put("claims",
+            tg_source_key{
+                .addr = kernel::from_address(address(source)), .service = smtp, .reserved = 0},
+            tg_claim{.syn = syns, .first_ns = first_ns});
+    }
+};
+
+TEST_F(Claims, AreToldOnce)
+{
+    auto walk = open_claims();
+    Ledger ledger;
+    for (int i = 0; i < 50; i++)
+        traffic().send_syn("192.0.2." + std::to_string(i));
+    traffic().send_syn("192.0.2.7");
+    traffic().send_syn("2001:db8::7", 587);
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 51U);
+    EXPECT_EQ(ledger.of("192.0.2.6").syn, 1U);
+    EXPECT_EQ(ledger.of("192.0.2.7").syn, 2U);
+    EXPECT_EQ(ledger.of("2001:db8::", submission).syn, 1U);
+
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    traffic().send_syn("192.0.2.7");
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.7").syn, 3U);
+}
+
+TEST_F(Claims, ThatWereEvictedAndComeBackCountFromTheirBeginning)
+{
+    auto walk = open_claims();
+    Ledger ledger;
+    make_claim("192.0.2.1", 2, 1000);
+    walk_round(walk, ledger);
+    make_claim("192.0.2.1", 3, 2000); // more than it had: only the time tells
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 5U);
+    make_claim("192.0.2.1", 1, 2000); // in the same tick of the clock: only the count tells
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 6U);
+}
+
+TEST_F(Claims, ThatAWholeRoundDidNotMeetAreForgotten)
+{
+    auto walk = open_claims();
+    Ledger ledger;
+    traffic().send_syn("192.0.2.1");
+    traffic().send_syn("192.0.2.2");
+    walk_round(walk, ledger);
+    const tg_source_key key{
+        .addr = kernel::from_address(address("192.0.2.1")), .service = smtp, .reserved = 0};
+    ASSERT_EQ(bpf_map_delete_elem(program().map_fd("claims"), &key), 0);
+    walk_round(walk, ledger);
+    EXPECT_THAT(walk.told(), testing::SizeIs(1));
+}
+
+TEST_F(Claims, SkipToThePresent)
+{
+    traffic().send_syn("192.0.2.1");
+    auto walk = open_claims();
+    Ledger ledger;
+    must(walk.skip_to_present());
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    traffic().send_syn("192.0.2.1");
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 1U);
+}
+
+TEST_F(Claims, AndProvenSourcesTogetherAreAllSyns)
+{
+    auto walk = open_walk();
+    auto claims = open_claims();
+    Ledger ledger;
+    for (int i = 0; i < 4; i++) {
+        traffic().send_syn("192.0.2.1");
+        traffic().connect("192.0.2.1");
+        walk.walk(ledger.sink());
+        walk_round(claims, ledger);
+    }
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 8U);
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 4U);
+}
+
+} // namespace
+} // namespace tallygate::test
