@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A walk that goes on where another one was, over tables that went on counting in between.
+#include <gmock/gmock.h>
+
+#include <map>
+#include <tuple>
+
+#include "kernel/sandbox.hpp"
+#include "kernel/walk.hpp"
+
+namespace tallygate::test {
+namespace {
+
+using kernel::ClaimsWalk;
+using kernel::SourceWalk;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+class Resume : public ProgramTest {
+protected:
+    /// Connections opened and closed, by source.
+    using Changes = std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>;
+    using Live = std::map<std::string, std::int64_t>;
+    using Syns = std::map<std::string, std::uint64_t>;
+
+    void SetUp() override
+    {
+        ProgramTest::SetUp();
+        watch(25);
+        traffic_ = std::make_unique<Traffic>(program());
+    }
+
+    Traffic &traffic() { return *traffic_; }
+    SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
+    ClaimsWalk open_claims() const { return must(ClaimsWalk::open(program())); }
+
+    static Changes changes_of(SourceWalk &walk)
+    {
+        Changes changes;
+        walk.walk([&](const core::SourceChange &change) {
+            changes[change.source.text()] = {change.opened, change.closed};
+        });
+        return changes;
+    }
+
+    static kernel::LiveSink into(Live &live)
+    {
+        return [&live](const Address &source, core::ServiceId, std::int64_t amount) {
+            live[source.text()] += amount;
+        };
+    }
+
+    static Syns syns_of(ClaimsWalk &walk)
+    {
+        Syns syns;
+        while (!must(walk.walk_some(64, [&](const core::SourceChange &change) {
+            syns[change.source.text()] += change.syn;
+        }))) {
+        }
+        return syns;
+    }
+
+private:
+    std::unique_ptr<Traffic> traffic_;
+};
+
+TEST_F(Resume, tells_what_came_since_and_what_was_open_then)
+{
+    traffic().connect("192.0.2.1");
+    const auto second = traffic().connect("192.0.2.2");
+    auto first_walk = open_walk();
+    changes_of(first_walk);
+    const auto told = first_walk.told();
+
+    traffic().connect("192.0.2.1");
+    traffic().disconnect(second);
+    traffic().connect("192.0.2.3"); // a slot that nobody was told of
+    Live live;
+    auto walk = open_walk();
+    walk.resume(told, into(live));
+    EXPECT_THAT(live, UnorderedElementsAre(Pair("192.0.2.1", 1), Pair("192.0.2.2", 1)));
+    EXPECT_THAT(changes_of(walk),
+                UnorderedElementsAre(Pair("192.0.2.1", Pair(1, 0)), Pair("192.0.2.2", Pair(0, 1)),
+                                     Pair("192.0.2.3", Pair(1, 0))));
+    EXPECT_THAT(changes_of(walk), IsEmpty());
+}
+
+TEST_F(Resume, tells_nothing_again_when_nothing_came_since)
+{
+    traffic().connect("192.0.2.1");
+    traffic().connect("2001:db8:1::1");
+    auto first_walk = open_walk();
+    changes_of(first_walk);
+
+    Live live;
+    auto walk = open_walk();
+    walk.resume(first_walk.told(), into(live));
+    EXPECT_THAT(changes_of(walk), IsEmpty());
+    EXPECT_THAT(live, UnorderedElementsAre(Pair("192.0.2.1", 1), Pair("2001:db8:1::", 1)));
+    EXPECT_EQ(walk.told(), first_walk.told());
+}
+
+TEST_F(Resume, takes_the_present_where_more_was_told_than_there_is)
+{
+    traffic().connect("192.0.2.1");
+    Live live;
+    auto walk = open_walk();
+    walk.resume({{.syn = 90, .opened = 90, .closed = 80}}, into(live));
+    EXPECT_THAT(live, ElementsAre(Pair("192.0.2.1", 1)));
+    EXPECT_THAT(changes_of(walk), IsEmpty());
+    traffic().connect("192.0.2.1");
+    EXPECT_THAT(changes_of(walk), ElementsAre(Pair("192.0.2.1", Pair(1, 0))));
+}
+
+TEST_F(Resume, leaves_slots_alone_that_are_not_in_use)
+{
+    traffic().connect("192.0.2.1");
+    Live live;
+    auto walk = open_walk();
+    walk.resume(std::vector<core::Tally>(500, core::Tally{.opened = 7}), into(live));
+    EXPECT_THAT(live, ElementsAre(Pair("192.0.2.1", 1)));
+    traffic().connect("192.0.2.2");
+    EXPECT_THAT(changes_of(walk), ElementsAre(Pair("192.0.2.2", Pair(1, 0))));
+}
+
+TEST_F(Resume, from_the_present_tells_what_is_open_alone)
+{
+    traffic().connect("192.0.2.1");
+    traffic().connect("192.0.2.1");
+    Live live;
+    auto walk = open_walk();
+    walk.skip_to_present(into(live));
+    EXPECT_THAT(live, ElementsAre(Pair("192.0.2.1", 2)));
+    EXPECT_THAT(changes_of(walk), IsEmpty());
+    traffic().connect("192.0.2.1");
+    EXPECT_THAT(changes_of(walk), ElementsAre(Pair("192.0.2.1", Pair(1, 0))));
+}
+
+TEST_F(Resume, claims_tell_what_came_since)
+{
+    for (const char *client : {"192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8:1::1"})
+        traffic().send_syn(client);
+    auto first_walk = open_claims();
+    syns_of(first_walk);
+
+    traffic().send_syn("192.0.2.2");
+    traffic().send_syn("192.0.2.3");
+    auto walk = open_claims();
+    walk.resume(first_walk.told());
+    EXPECT_THAT(syns_of(walk), UnorderedElementsAre(Pair("192.0.2.2", 1), Pair("192.0.2.3", 1)));
+    EXPECT_THAT(syns_of(walk), IsEmpty());
+}
+
+TEST_F(Resume, a_claim_that_came_back_meanwhile_is_told_from_its_beginning)
+{
+    traffic().send_syn("192.0.2.1");
+    auto first_walk = open_claims();
+    syns_of(first_walk);
+    auto told = first_walk.told();
+    ASSERT_EQ(told.size(), 1U);
+    told[0].first_ns -= 1;
+
+    auto walk = open_claims();
+    walk.resume(told);
+    EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
+}
+
+TEST_F(Resume, claims_that_are_gone_are_not_told_of_for_ever)
+{
+    traffic().send_syn("192.0.2.1");
+    auto walk = open_claims();
+    walk.resume({{address("192.0.2.9"), 1, 5, 5}});
+    syns_of(walk);
+    ASSERT_EQ(walk.told().size(), 1U);
+    EXPECT_EQ(walk.told()[0].source, address("192.0.2.1"));
+}
+
+TEST_F(Resume, claims_from_the_present_tell_nothing_old)
+{
+    traffic().send_syn("192.0.2.1");
+    auto walk = open_claims();
+    must(walk.skip_to_present());
+    EXPECT_THAT(syns_of(walk), IsEmpty());
+    traffic().send_syn("192.0.2.1");
+    EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
+}
+
+} // namespace
+} // namespace tallygate::test
