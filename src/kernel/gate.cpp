@@ -119,9 +119,14 @@ Result<std::unique_ptr<KernelGate>> KernelGate::start(const GateOptions &options
         gate->parts_.settings[0].created_unix_ns = clock_ns(CLOCK_REALTIME);
 
     // What is guarded before who guards: a program that is attached knows its services.
-    if (const auto done = gate->reconfigure(options); !done)
-        return done.error();
-    return gate;
+    const auto done = gate->reconfigure(options);
+    if (done)
+        return gate;
+    // Nothing of ours is attached, and maps that we made ourselves hold nothing.
+    if (!gate->maps_adopted())
+        if (const auto undone = gate->parts_.pins->unpublish(); !undone)
+            spdlog::warn("{}", undone.error().message);
+    return done.error();
 }
 
 Result<void> KernelGate::reconfigure(const GateOptions &options)

@@ -155,6 +155,11 @@ Result<void> PinDir::publish(const std::vector<std::pair<std::string, int>> &map
     return {};
 }
 
+Result<void> PinDir::unpublish() const
+{
+    return remove_pins(layout_path());
+}
+
 std::vector<std::string> PinDir::other_layouts() const
 {
     auto names = list_directory(path_);

@@ -36,6 +36,10 @@ public:
     /// pinned beside the layout's directory, which then takes its name.
     Result<void> publish(const std::vector<std::pair<std::string, int>> &maps) const;
 
+    /// Takes back what publish() did, for a start that failed and was the first. The links must
+    /// be off by then.
+    Result<void> unpublish() const;
+
     /// Directories of other layouts, which a daemon of another version left.
     std::vector<std::string> other_layouts() const;
 
