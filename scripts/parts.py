@@ -167,6 +167,15 @@ def system_tests():
     return [Outcome(**each) for each in json.loads(results.read_text())]
 
 
+def kernel_test():
+    """On the kernel that Debian ships, in a machine of its own."""
+    results = REPORTS / "kernel-test.json"
+    run(sys.executable, "-m", "kernel_test.main", "--results", results, PYTHONPATH="scripts")
+    if not results.exists():
+        return [Outcome("kernel", "failed", "the run did not come to its end")]
+    return [Outcome(**each) for each in json.loads(results.read_text())]
+
+
 def release_part():
     return build_and_ctest("release", configure=["-DTALLYGATE_TESTS=ON"])
 
@@ -191,7 +200,8 @@ PARTS = {
             ("Unit and kernel tests", release_part),
             ("The same under AddressSanitizer and UBSan", sanitizer_part),
             ("Fuzz targets, a short run each", fuzz_part),
-            ("System tests in network namespaces", system_tests)],
+            ("System tests in network namespaces", system_tests),
+            ("Debian's kernel under QEMU", kernel_test)],
 }
 
 
