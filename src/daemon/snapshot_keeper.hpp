@@ -33,8 +33,8 @@ public:
     void save(const kernel::KernelGate &gate);
 
     /// Copies what is to be saved, and leaves the rest to a thread, unless the last one is still
-    /// at it. With a million proven sources and a full table of claims the copy takes 20 to 40 ms, in
-    /// which nothing is answered; the windows in it are shared, and cost nothing. The thread
+    /// at it. With a million proven sources and a full table of claims the copy takes 20 to 40 ms,
+    /// in which nothing is answered; the windows in it are shared, and cost nothing. The thread
     /// takes what encode_snapshot() says, and the disk's time.
     void save_aside(const kernel::KernelGate &gate);
 
