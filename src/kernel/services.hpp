@@ -19,6 +19,7 @@ public:
     static Result<ServiceTable> open(const Program &program);
 
     /// Makes the ports and listeners be exactly these. What stays is never away for a moment.
+    /// After an error the old ones stand.
     Result<void> apply(const std::vector<ServiceOption> &services);
 
     /// Numbers of the configured services.
