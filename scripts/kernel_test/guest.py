@@ -21,6 +21,7 @@ TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAMS = TREE / "build/release"
 ROWS_SECONDS = 150
 REASON_MAX = 4000
+STDERR_LINES = 20
 # The emulated processor is slow: the host runs five hundred, here it is about the kernel.
 ENVIRONMENT = {"RC_PARAMS": "max_success=25"}
 # What this kernel has to say about itself that is our business. A loaded machine that lets an
@@ -79,8 +80,11 @@ def rows(report, name, program):
         full = f"{name}.{case.get('classname')}.{case.get('name')}"
         failures, skipped = case.findall("failure"), case.find("skipped")
         if failures:
+            # What libbpf and the verifier had to say stands on stderr; once is enough.
+            said = list(dict.fromkeys(done.stderr.splitlines()))[-STDERR_LINES:]
+            words = "" if failed else "\n" + "\n".join(said)
             failed += 1
-            report.case(full, "failed", failures[0].get("message") or "")
+            report.case(full, "failed", (failures[0].get("message") or "") + words)
         elif skipped is not None:
             report.case(full, "skipped", skipped.get("message") or "")
         elif case.get("status") == "run":

@@ -71,14 +71,14 @@ class Judge:
 
     def trouble(self, timed_out, seconds):
         """What is wrong with the guest as a whole; empty if it came to its end."""
-        if timed_out:
+        if self.sum is None and timed_out:
             return f"it did not end within {seconds} s"
         if self.sum is None:
             return "it ended without a sum of its outcomes"
         if self.sum != self.counts():
             return f"it says {self.sum}, and {self.counts()} were heard"
-        if self.sum[0] == 0:
-            return "nothing passed"
+        if self.sum[:2] == (0, 0):
+            return "it ran nothing"
         return ""
 
 
@@ -90,8 +90,8 @@ def watch(kernel, archive, seconds):
         for line in guest.lines(seconds):
             judge.read(line)
     finally:
-        running = guest.stop()
-    trouble = judge.trouble(running and judge.sum is None, seconds)
+        guest.stop()
+    trouble = judge.trouble(guest.timed_out, seconds)
     if trouble:
         say(f"  The guest: {trouble}. Its last lines:")
         for line in judge.last:

@@ -2,7 +2,6 @@
 """A guest from its first to its last line. Its console is a file; its time is bounded."""
 import os
 import selectors
-import signal
 import subprocess
 import time
 
@@ -26,6 +25,7 @@ class Guest:
              "-serial", "stdio", "-kernel", kernel, "-initrd", archive, "-append", KERNEL_WORDS],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.started = time.monotonic()
+        self.timed_out = False
         self._rest = b""
 
     def lines(self, seconds):
@@ -33,12 +33,14 @@ class Guest:
         deadline = self.started + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
-                if not selector.select(left):
-                    break
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    self.timed_out = True
+                    return
                 data = os.read(self.process.stdout.fileno(), 65536)
                 if not data:
-                    break
+                    return
                 self.log.write(data)
                 self.log.flush()
                 *whole, self._rest = (self._rest + data).split(b"\n")
@@ -46,14 +48,11 @@ class Guest:
                     yield line.decode(errors="replace").rstrip("\r")
 
     def stop(self):
-        """Answers whether it was still running."""
-        running = self.process.poll() is None
-        if running:
-            self.process.send_signal(signal.SIGKILL)
+        """Harmless if it has ended already."""
+        self.process.kill()
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
-        return running
 
 
 def kvm_works(kernel, archive, log):
