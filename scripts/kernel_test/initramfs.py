@@ -19,6 +19,7 @@ MODULES = ("veth", "sch_ingress", "cls_bpf")
 # src/kernel/ are about our own arithmetic, and slow on an emulated processor.
 ROWS = ("kernel.parse", "kernel.flow", "kernel.tally", "kernel.property", "kernel.map_view",
         "kernel.pins", "kernel.probe")
+TARGETS = ("tallygated", "tallygate", *(f"{name.replace('.', '_')}_test" for name in ROWS))
 COMMANDS = ("ip", "nsenter", "bpftool", "python3", "setpriv", "unshare")
 # Of Python's library, what no program of ours imports and what would double the archive.
 PYTHON_LEFT_OUT = ("config-*", "test", "lib2to3", "pydoc_data", "distutils", "ensurepip",
