@@ -64,14 +64,16 @@ protected:
         return rows;
     }
 
-    /// Which network the trie answers for a client: its id, 0 for none.
-    std::uint32_t find_in_trie(const std::string &client) const
+    /// What the trie answers for a client; of id 0 if it knows no network.
+    tg_network look_up(const std::string &client) const
     {
         const tg_prefix key{.length_bits = 128, .addr = kernel::from_address(address(client))};
         tg_network network{};
         bpf_map_lookup_elem(program().map_fd("networks"), &key, &network);
-        return network.id;
+        return network;
     }
+
+    std::uint32_t find_in_trie(const std::string &client) const { return look_up(client).id; }
 
     std::map<std::string, std::uint32_t> ids() const
     {
@@ -180,6 +182,7 @@ TEST_F(Networks, NestedInOneThatIsTakenOutCountForTheNextWider)
     send_syns("198.51.100.1", 1);
     EXPECT_THAT(syns(table),
                 ElementsAre(Pair("wide 198.0.0.0/8", 4), Pair("narrow 198.51.100.0/24", 2)));
+    EXPECT_EQ(look_up("198.51.100.1").parent, ids().at("198.0.0.0/8"));
 }
 
 TEST_F(Networks, GoOnFromTheirRecordsInTheNextDaemon)
