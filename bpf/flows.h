@@ -209,8 +209,9 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
     if (bpf_map_update_elem(&flows, &packet->ends, &flow, BPF_NOEXIST) != 0)
         return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
     count_opened(packet, &flow);
+    /* Not if another handshake has taken the slot meanwhile. */
     if (slot)
-        slot->word = 0;
+        __sync_val_compare_and_swap(&slot->word, pending_word(hash, packet->ack_seq), 0);
     return TG_PASS_OPENED;
 }
 

@@ -38,7 +38,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, LISTENERS_MAX);
     __type(key, struct tg_listener);
-    __type(value, __u32); /* the service's id */
+    __type(value, __u32); /* the service's id, perhaps with TG_LEAVING */
 } listeners SEC(".maps");
 
 struct {

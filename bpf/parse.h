@@ -24,6 +24,7 @@
 
 #define VLAN_TAGS_MAX 2
 #define IPV6_EXTENSIONS_MAX 6
+#define IP_BYTES_MAX 65535
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_OFFSET_MASK 0x1fff
 #define IPV6_MORE_FRAGMENTS 0x0001
@@ -117,7 +118,7 @@ static __always_inline enum tg_verdict parse_tcp(struct cursor *cursor, struct p
  */
 static __always_inline bool limit_to(struct cursor *cursor, __u32 bytes, enum tg_hook hook)
 {
-    if (bytes == 0 && hook == TG_HOOK_EGRESS)
+    if (bytes == 0 && (hook == TG_HOOK_EGRESS || cursor->left > IP_BYTES_MAX))
         return true;
     if (bytes > cursor->left)
         return false;

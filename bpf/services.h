@@ -5,8 +5,8 @@
 #include "maps.h"
 #include "parse.h"
 
-/* The id of the service at the server's end; 0 if nobody guards it. */
-static __always_inline __u16 find_service(const struct packet *packet)
+/* The id of the service at the server's end, perhaps with TG_LEAVING; 0 if nobody guards it. */
+static __always_inline __u32 find_service(const struct packet *packet)
 {
     struct tg_listener listener = {.addr = packet->ends.server, .port = packet->ends.server_port};
     __u32 port = bpf_ntohs(packet->ends.server_port);
@@ -15,11 +15,10 @@ static __always_inline __u16 find_service(const struct packet *packet)
 
     if (!entry)
         return 0;
-    if (!entry->listed)
-        return entry->service;
-
-    service = bpf_map_lookup_elem(&listeners, &listener);
-    return service ? *service : entry->service;
+    service = entry->listed ? bpf_map_lookup_elem(&listeners, &listener) : NULL;
+    if (service)
+        return *service;
+    return entry->leaving ? entry->service | TG_LEAVING : entry->service;
 }
 
 static __always_inline bool is_same_addr(const struct tg_addr *one, const struct tg_addr *other)

@@ -53,19 +53,33 @@ static __always_inline enum tg_verdict judge_egress(const struct packet *packet)
     return flow ? follow_server(packet, flow, state) : TG_PASS_UNKNOWN_FLOW;
 }
 
+/* Of a service that is no longer configured: what is open is followed to its end. */
+static __always_inline enum tg_verdict judge_leaving(const struct packet *packet, enum tg_hook hook)
+{
+    __u64 state = 0;
+    struct tg_flow *flow = packet->syn ? NULL : find_flow(&packet->ends, &state);
+
+    if (!flow)
+        return TG_PASS_NOT_WATCHED;
+    return hook == TG_HOOK_INGRESS ? follow_client(packet, flow, state)
+                                   : follow_server(packet, flow, state);
+}
+
 static __always_inline enum tg_verdict judge(struct cursor *cursor, enum tg_hook hook)
 {
     struct packet packet = {};
     enum tg_verdict verdict = parse_packet(cursor, &packet, hook);
-    __u16 service = 0;
+    __u32 service = 0;
 
     if (packet.ports_known) {
         service = find_service(&packet);
-        if (!service)
+        if (!service || (verdict != TG_UNDECIDED && service & TG_LEAVING))
             return TG_PASS_NOT_WATCHED;
     }
     if (verdict != TG_UNDECIDED)
         return verdict;
+    if (service & TG_LEAVING)
+        return judge_leaving(&packet, hook);
     return hook == TG_HOOK_INGRESS ? judge_ingress(&packet, service) : judge_egress(&packet);
 }
 

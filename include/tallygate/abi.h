@@ -81,9 +81,16 @@ TG_ABI_SIZE(struct tg_settings, 40);
  */
 struct tg_port {
     __u16 service; /* on any address; 0: none */
-    __u16 listed;  /* 1: services on listed addresses exist, ask the listeners first */
+    __u8 listed;   /* 1: services on listed addresses exist, ask the listeners first */
+    __u8 leaving;  /* 1: `service` is no longer configured here, see TG_LEAVING */
 };
 TG_ABI_SIZE(struct tg_port, 4);
+
+/*
+ * Beside a service's id: it was guarded here and is no longer configured. Flows that are open
+ * are followed to their end, or they would count as live for ever; nothing new is counted.
+ */
+#define TG_LEAVING 0x10000
 
 struct tg_listener {
     struct tg_addr addr;

@@ -97,8 +97,8 @@ public:
 private:
     Result<std::optional<ServiceId>> find_service(const std::optional<std::string> &name) const;
     Result<Monitor> find_monitor(const std::string &text) const;
-    Result<std::int64_t> count_live(const LiveQuestion &question,
-                                    std::optional<ServiceId> service) const;
+    Result<std::int64_t> count_live(const LiveQuestion &question, std::optional<ServiceId> service,
+                                    bool refreshed) const;
     bool is_part_of_source(const Block &block) const;
     Block whole_sources(const Block &block) const;
     bool is_reconciled(Family family, std::optional<ServiceId> service) const;

@@ -3,6 +3,7 @@
 // tallygated: its verbs, and what they exit with.
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -60,6 +61,8 @@ int run(const std::string &file)
     if (!config)
         return fail_configuration(config.error());
     raise_descriptor_limit();
+    // Whoever read our log may go away; that must not end the daemon.
+    ::signal(SIGPIPE, SIG_IGN);
     auto daemon = Daemon::start(std::move(*config));
     if (!daemon)
         return daemon.error().code == bad_configuration ? fail_configuration(daemon.error())

@@ -91,8 +91,10 @@ Result<void> NetworkTable::write_trie() const
 
     // IPv4 lives in ::ffff:0:0/96, which ::/0 and its like would match: a network of no number
     // stands there unless the operator has one for all of IPv4.
-    if (const auto put = trie->put(from_block(Block::all(Family::ipv4)), {0, 0}); !put)
-        return put;
+    const auto all_ipv4 = ids_.find(Block::all(Family::ipv4));
+    if (all_ipv4 == ids_.end() || records_.at(all_ipv4->second).retired)
+        if (const auto put = trie->put(from_block(Block::all(Family::ipv4)), {0, 0}); !put)
+            return put;
 
     for (const auto &[block, id] : ids_) {
         const auto &record = records_.at(id);
@@ -168,24 +170,19 @@ Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
     return {};
 }
 
-core::Tally NetworkTable::own_tally(Id id) const
-{
-    core::Tally sum;
-    const auto view =
-        PerCpuView<tg_tally>::open(program_->map_fd("network_tallies"), "network_tallies");
-    if (view)
-        for (const auto &value : view->at(id))
-            sum += to_tally(value);
-    return sum;
-}
-
 std::vector<core::NetworkCounts> NetworkTable::counts() const
 {
     std::map<Id, core::Tally> sums;
+    const auto view =
+        PerCpuView<tg_tally>::open(program_->map_fd("network_tallies"), "network_tallies");
+    if (!view)
+        return {};
 
     // At most 128 steps up: parents are shorter prefixes.
     for (const auto &[id, record] : records_) {
-        const auto own = own_tally(id);
+        core::Tally own;
+        for (const auto &value : view->at(id))
+            own += to_tally(value);
         for (Id at = id; at != 0; at = records_.at(at).parent)
             sums[at] += own;
     }

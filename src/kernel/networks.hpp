@@ -48,7 +48,6 @@ private:
     Result<void> write_records() const;
     Result<void> write_trie() const;
     void write_over(const NetworkTable &half_written) const;
-    core::Tally own_tally(Id id) const;
 
     const Program *program_;
     std::uint32_t entries_max_ = 0; ///< with the place of number 0, which is no network

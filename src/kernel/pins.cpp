@@ -20,6 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Since Linux 6.6; Debian 12's headers have it not.
+constexpr std::uint32_t link_type_tcx = 11;
+
 const std::string layout_name = "v" + std::to_string(TG_ABI_VERSION);
 
 /// "v1", or "v1-new" which a crash left behind.
@@ -74,6 +77,15 @@ Result<void> remove_pins(const std::string &path)
     return {};
 }
 
+bool is_link(int fd)
+{
+    bpf_link_info info{};
+    std::uint32_t size = sizeof(info);
+    // A map or a program answers too, with what does not fit a link's type and interface.
+    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 &&
+           (info.type == BPF_LINK_TYPE_XDP || info.type == link_type_tcx);
+}
+
 /// Takes one attachment off its interface. A link's end of life is forced: a daemon that still
 /// holds it open would otherwise keep it.
 Result<std::string> detach_one(const std::string &path, const std::string &name)
@@ -92,6 +104,8 @@ Result<std::string> detach_one(const std::string &path, const std::string &name)
         const Fd fd{bpf_obj_get(path.c_str())};
         if (!fd)
             return Error::system("open " + path);
+        if (!is_link(fd.get()))
+            return Error{path + " is no link: left alone"};
         if (bpf_link_detach(fd.get()) != 0 && errno != ENOLINK)
             return Error::system("detach the " + what);
     }
@@ -210,9 +224,12 @@ std::vector<std::string> list_directory(const std::string &path)
 Result<std::vector<std::string>> detach_all(const std::string &pin_dir)
 {
     std::vector<std::string> done;
+    std::string problems;
     const auto checked = check_bpffs(pin_dir);
     if (!checked)
         return checked.error();
+    if (::access(pin_dir.c_str(), R_OK | X_OK) != 0 && errno != ENOENT)
+        return Error::system("open " + pin_dir);
 
     for (const auto &layout : list_directory(pin_dir)) {
         if (!is_layout_name(layout))
@@ -220,15 +237,21 @@ Result<std::vector<std::string>> detach_all(const std::string &pin_dir)
         const auto path = pin_dir + "/" + layout;
         for (const auto &name : list_directory(path + "/links")) {
             const auto detached = detach_one(path + "/links/" + name, name);
-            if (!detached)
-                return detached.error();
-            done.push_back(*detached);
+            // The way out goes on past what it cannot remove: the next link may be the one.
+            if (detached)
+                done.push_back(*detached);
+            else
+                problems += (problems.empty() ? "" : "; ") + detached.error().message;
         }
+        if (!problems.empty())
+            continue;
         const auto removed = remove_pins(path);
         if (!removed)
             return removed.error();
         done.push_back("removed the maps in " + path);
     }
+    if (!problems.empty())
+        return Error{problems + (done.empty() ? "" : "; all else is detached")};
     // Gone if it is empty and ours alone; anything else in there stays, with the directory.
     if (!done.empty())
         ::rmdir(pin_dir.c_str());

@@ -63,9 +63,15 @@ ProbeLine probe_jit()
     ProbeLine line{.what = "BPF compiler (JIT)",
                    .since = "3.16",
                    .stand_in = "the interpreter, which is slow"};
+    std::ifstream setting{"/proc/sys/net/core/bpf_jit_enable"};
     int enabled = 0;
-    std::ifstream{"/proc/sys/net/core/bpf_jit_enable"} >> enabled;
 
+    // Only the first network namespace has the file.
+    if (!(setting >> enabled)) {
+        line.here = true;
+        line.detail = "not told in this network namespace";
+        return line;
+    }
     line.here = enabled != 0;
     line.detail = line.here ? "on" : "off: programs are interpreted, and slow";
     if (!line.here) {

@@ -26,16 +26,16 @@ struct ListenerOrder {
 using Listeners = std::map<tg_listener, std::uint32_t, ListenerOrder>;
 using ListenerView = MapView<tg_listener, std::uint32_t>;
 
-/// The two tables as they should be.
-struct Wanted {
+/// The two tables, as they are or as they should be.
+struct Tables {
     std::map<std::uint32_t, tg_port> ports;
     Listeners listeners;
 };
 
-Wanted make_wanted(const std::vector<ServiceOption> &services,
+Tables make_wanted(const std::vector<ServiceOption> &services,
                    const std::map<std::string, core::ServiceId> &ids)
 {
-    Wanted wanted;
+    Tables wanted;
     for (const auto &service : services) {
         const auto id = ids.at(service.name);
         for (const auto port : service.ports)
@@ -50,6 +50,27 @@ Wanted make_wanted(const std::vector<ServiceOption> &services,
     return wanted;
 }
 
+/// What was guarded and is not wanted any more stays, as leaving: its flows are still open. A
+/// listener on a port that is now guarded on any address can go: its flows are followed there.
+void add_leaving(Tables &wanted, const Tables &before, std::size_t listeners_max)
+{
+    for (const auto &[port, entry] : before.ports) {
+        if (entry.service == 0 || wanted.ports[port].service != 0)
+            continue;
+        wanted.ports[port].service = entry.service;
+        wanted.ports[port].leaving = 1;
+    }
+    for (const auto &[listener, service] : before.listeners) {
+        auto &port = wanted.ports[ntohs(listener.port)];
+        const bool is_guarded = port.service != 0 && port.leaving == 0;
+        if (is_guarded || wanted.listeners.contains(listener) ||
+            wanted.listeners.size() >= listeners_max)
+            continue;
+        wanted.listeners[listener] = service | TG_LEAVING;
+        port.listed = 1;
+    }
+}
+
 /// Takes back what was written of `wanted` when the rest was refused.
 void restore_listeners(const ListenerView &view, const Listeners &before, const Listeners &wanted)
 {
@@ -62,53 +83,55 @@ void restore_listeners(const ListenerView &view, const Listeners &before, const 
     }
 }
 
-/// Additions before removals: a listener that stays is always found. After an error the old
-/// ones stand.
-Result<void> write_listeners(const Program &program, const Listeners &wanted)
+/// Puts the wanted listeners beside those that stand. After an error the old ones stand alone.
+Result<void> add_listeners(const ListenerView &view, const Listeners &before,
+                           const Listeners &wanted)
 {
-    const auto view = ListenerView::open(program.map_fd("listeners"), "listeners");
-    if (!view)
-        return view.error();
-    if (wanted.size() > view->entries_max())
-        return Error{std::to_string(wanted.size()) + " listeners are too many: there is room for " +
-                     std::to_string(view->entries_max()) + " of all services together"};
-
-    Listeners before;
-    const auto read = view->for_each(
-        [&](const tg_listener &listener, std::uint32_t id) { before[listener] = id; });
-    if (!read)
-        return read;
-    for (const auto &[listener, id] : wanted)
-        if (const auto put = view->put(listener, id); !put) {
-            restore_listeners(*view, before, wanted);
+    for (const auto &[listener, service] : wanted)
+        if (const auto put = view.put(listener, service); !put) {
+            restore_listeners(view, before, wanted);
             return put;
         }
-    for (const auto &[listener, id] : before)
-        if (!wanted.contains(listener))
-            if (const auto removed = view->remove(listener); !removed)
-                return removed;
     return {};
 }
 
-Result<void> write_ports(const Program &program, const Wanted &wanted)
+/// Listeners, ports, and then the listeners that nobody needs: whatever stays guarded is found at
+/// every moment, also when it moves from one table to the other.
+Result<void> write_tables(const Program &program, Tables wanted)
 {
-    const auto view = MapView<std::uint32_t, tg_port>::open(program.map_fd("ports"), "ports");
-    if (!view)
-        return view.error();
+    const auto listeners = ListenerView::open(program.map_fd("listeners"), "listeners");
+    if (!listeners)
+        return listeners.error();
+    const auto ports = MapView<std::uint32_t, tg_port>::open(program.map_fd("ports"), "ports");
+    if (!ports)
+        return ports.error();
 
-    std::vector<std::uint32_t> stale;
-    const auto read = view->for_each([&](std::uint32_t port, const tg_port &entry) {
-        if ((entry.service != 0 || entry.listed != 0) && !wanted.ports.contains(port))
-            stale.push_back(port);
+    if (wanted.listeners.size() > listeners->entries_max())
+        return Error{std::to_string(wanted.listeners.size()) +
+                     " listeners are too many: there is room for " +
+                     std::to_string(listeners->entries_max()) + " of all services together"};
+    Tables before;
+    const auto read_listeners = listeners->for_each(
+        [&](const tg_listener &listener, std::uint32_t id) { before.listeners[listener] = id; });
+    if (!read_listeners)
+        return read_listeners;
+    const auto read_ports = ports->for_each([&](std::uint32_t port, const tg_port &entry) {
+        if (entry.service != 0 || entry.listed != 0)
+            before.ports[port] = entry;
     });
-    if (!read)
-        return read;
+    if (!read_ports)
+        return read_ports;
+    add_leaving(wanted, before, listeners->entries_max());
+
+    if (const auto added = add_listeners(*listeners, before.listeners, wanted.listeners); !added)
+        return added;
     for (const auto &[port, entry] : wanted.ports)
-        if (const auto put = view->put(port, entry); !put)
+        if (const auto put = ports->put(port, entry); !put)
             return put;
-    for (const auto port : stale)
-        if (const auto put = view->put(port, tg_port{}); !put)
-            return put;
+    for (const auto &[listener, service] : before.listeners)
+        if (!wanted.listeners.contains(listener))
+            if (const auto removed = listeners->remove(listener); !removed)
+                return removed;
     return {};
 }
 
@@ -170,10 +193,7 @@ Result<void> ServiceTable::apply(const std::vector<ServiceOption> &services)
         ids[service.name] = *id;
     }
 
-    const auto wanted = make_wanted(services, ids);
-    if (const auto written = write_listeners(*program_, wanted.listeners); !written)
-        return written;
-    if (const auto written = write_ports(*program_, wanted); !written)
+    if (const auto written = write_tables(*program_, make_wanted(services, ids)); !written)
         return written;
     ids_ = std::move(ids);
     return {};

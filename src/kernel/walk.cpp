@@ -108,9 +108,13 @@ bool SourceWalk::walk_block(const Block &block, std::size_t sources_max, const C
     find_new_slots();
     const auto first = std::lower_bound(sorted_.begin(), sorted_.end(), Entry{block.first(), 0});
     auto last = first;
-    for (std::size_t seen = 0; last != sorted_.end() && block.contains(last->source); ++last)
-        if (++seen > sources_max)
-            return false;
+    auto seen = static_cast<std::size_t>(
+        std::count_if(recent_.begin(), recent_.end(),
+                      [&](const auto &entry) { return block.contains(entry.source); }));
+    for (; last != sorted_.end() && block.contains(last->source) && seen <= sources_max; ++last)
+        seen++;
+    if (seen > sources_max)
+        return false;
 
     for (auto entry = first; entry != last; ++entry)
         look_at(entry->slot, sink);

@@ -97,7 +97,7 @@ protected:
 
     void watch(std::uint16_t port, std::uint16_t service = smtp)
     {
-        set_port(port, {.service = service, .listed = 0});
+        set_port(port, {.service = service, .listed = 0, .leaving = 0});
     }
 
     void set_port(std::uint32_t port, const tg_port &entry) { put(maps().ports, port, entry); }

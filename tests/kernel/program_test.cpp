@@ -91,7 +91,7 @@ TEST_F(Programs, AdoptWhatIsPinned)
     std::optional<Program> first{load_and_publish()};
     const auto seed = settings(*first).hash_seed;
     const auto sources = map_id(*first, "sources");
-    const tg_port smtp{.service = 1, .listed = 0};
+    const tg_port smtp{.service = 1, .listed = 0, .leaving = 0};
     const std::uint32_t port = 25;
     ASSERT_EQ(bpf_map_update_elem(first->map_fd("ports"), &port, &smtp, BPF_ANY), 0);
     Traffic{*first}.connect("192.0.2.10");
@@ -110,7 +110,7 @@ TEST_F(Programs, AdoptWhatIsPinned)
 TEST_F(Programs, FinishTheHandshakesOfTheOnesBefore)
 {
     std::optional<Program> first{load_and_publish()};
-    const tg_port smtp{.service = 1, .listed = 0};
+    const tg_port smtp{.service = 1, .listed = 0, .leaving = 0};
     const std::uint32_t port = 25;
     ASSERT_EQ(bpf_map_update_elem(first->map_fd("ports"), &port, &smtp, BPF_ANY), 0);
     Traffic before{*first};
@@ -161,7 +161,7 @@ TEST_F(Programs, KeepTheLengthOfIpv6Sources)
 {
     {
         const auto first = load_and_publish();
-        const tg_port smtp{.service = 1, .listed = 0};
+        const tg_port smtp{.service = 1, .listed = 0, .leaving = 0};
         const std::uint32_t port = 25;
         ASSERT_EQ(bpf_map_update_elem(first.map_fd("ports"), &port, &smtp, BPF_ANY), 0);
     }
@@ -195,7 +195,7 @@ TEST_F(Programs, CutIpv6SourcesToTheConfiguredLength)
         auto sizes = small_sizes();
         sizes.ipv6_source_bits = row.bits;
         const auto program = load(sizes);
-        const tg_port smtp{.service = 1, .listed = 0};
+        const tg_port smtp{.service = 1, .listed = 0, .leaving = 0};
         const std::uint32_t port = 25;
         ASSERT_EQ(bpf_map_update_elem(program.map_fd("ports"), &port, &smtp, BPF_ANY), 0);
         Traffic{program}.connect("2001:db8::ffff:ffff:ffff:ffff");

@@ -198,7 +198,7 @@ protected:
     /// Every port that the tests speak of is guarded, as service 1.
     void watch(std::uint32_t port, std::uint16_t service = 1) const
     {
-        put("ports", port, tg_port{.service = service, .listed = 0});
+        put("ports", port, tg_port{.service = service, .listed = 0, .leaving = 0});
     }
 
 private:

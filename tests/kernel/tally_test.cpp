@@ -95,8 +95,8 @@ const struct {
 
 TEST_F(Tallies, CountAtTheServiceThatListensThere)
 {
-    set_port(587, {.service = 0, .listed = 1});
-    set_port(26, {.service = smtp, .listed = 1});
+    set_port(587, {.service = 0, .listed = 1, .leaving = 0});
+    set_port(26, {.service = smtp, .listed = 1, .leaving = 0});
     listen("198.51.100.25", 587, submission);
     listen("2001:db8:0:25::25", 587, submission);
     listen("198.51.100.25", 26, bulk);
@@ -121,6 +121,33 @@ TEST_F(Tallies, CountAtTheServiceThatListensThere)
         EXPECT_EQ(totals().syn - sum_before.syn, row.service ? 1u : 0u);
         EXPECT_EQ(totals().opened - sum_before.opened, row.service ? 1u : 0u);
     }
+}
+
+TEST_F(Tallies, FollowAServiceThatLeavesToItsEnd)
+{
+    const auto open = from("192.0.2.10");
+    connect(open);
+    set_port(25, {.service = smtp, .listed = 0, .leaving = 1});
+
+    auto next = from("192.0.2.10", 40001);
+    EXPECT_STREQ(verdict_name(send_syn(next)), "pass_not_watched");
+    EXPECT_STREQ(verdict_name(answer_and_ack(next)), "pass_not_watched");
+    expect_tally(*slot_tally("192.0.2.10", smtp), 0, 1, 0);
+    disconnect(open);
+    expect_tally(*slot_tally("192.0.2.10", smtp), 0, 1, 1);
+}
+
+TEST_F(Tallies, FollowAListenerThatLeavesToItsEnd)
+{
+    set_port(25, {.service = 0, .listed = 1, .leaving = 0});
+    listen("198.51.100.25", 25, smtp);
+    const auto open = from("192.0.2.10");
+    connect(open);
+    listen("198.51.100.25", 25, smtp | TG_LEAVING);
+
+    EXPECT_STREQ(verdict_name(send_syn(from("192.0.2.10", 40001))), "pass_not_watched");
+    disconnect(open);
+    expect_tally(*slot_tally("192.0.2.10", smtp), 0, 1, 1);
 }
 
 TEST_F(Tallies, KeepASourcesServicesApart)
