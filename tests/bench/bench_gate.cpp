@@ -42,7 +42,8 @@ Result<BenchGate> BenchGate::load(const Fill &fill)
     if (!gate.skeleton_)
         return Error::system("load the programs");
     auto &maps = gate.skeleton_->maps;
-    if (auto done = put(maps.ports, std::uint32_t{25}, tg_port{.service = smtp, .listed = 0, .leaving = 0});
+    if (auto done =
+            put(maps.ports, std::uint32_t{25}, tg_port{.service = smtp, .listed = 0, .leaving = 0});
         !done)
         return done.error();
     tg_settings settings{};
