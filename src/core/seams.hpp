@@ -67,6 +67,7 @@ struct AttachmentStatus {
     std::string how;       ///< "native", "generic", "tcx" or "clsact"
     std::string note;      ///< why not better; empty if it is the best there is
     bool adopted = false;  ///< found in place at start, and its program replaced
+    bool in_place = true;  ///< false once it was taken off, or its interface is gone
 };
 
 struct GateStatus {

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 // DESIGN.md 4: how old an answer about a large block may be.
 constexpr auto walk_interval = 250ms;
 constexpr auto forget_interval = 10s;
+constexpr auto watch_interval = 1s;
 // How far back a daemon that is killed takes what it told its windows.
 constexpr auto snapshot_interval = 10s;
 
@@ -109,6 +110,7 @@ void Daemon::schedule()
         walk_claims();
     });
     loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
+    loop_.every(watch_interval, [this] { watch_attachments(); });
     loop_.every(snapshot_interval, [this] {
         snapshots_.save_aside(*gate_);
         show_warnings();
@@ -170,19 +172,35 @@ void Daemon::show_warnings()
         facts_.warnings.push_back(*snapshots_.warning());
 }
 
+/// Tells the log when an attachment is lost, and when it is back.
+void Daemon::watch_attachments()
+{
+    auto listed = gate_->problems();
+    std::set<std::string> now{listed.begin(), listed.end()};
+
+    for (const auto &problem : now)
+        if (!problems_.contains(problem))
+            spdlog::warn("{}", problem);
+    for (const auto &problem : problems_)
+        if (!now.contains(problem))
+            spdlog::info("no longer so: {}", problem);
+    problems_ = std::move(now);
+}
+
 Result<void> Daemon::reload()
 {
-    const auto refuse = [](const Error &error) {
-        spdlog::error("the configuration stays as it was: {}", error.message);
-        return error;
+    const auto refuse = [](const Error &error, int code) {
+        spdlog::error("the configuration is not taken: {}", error.message);
+        return Error{error.message, code};
     };
+    constexpr int mistake = 0; // in the file, and not on the machine: see ControlService::Reload
     auto config = config::load_config(config_.file);
     if (!config)
-        return refuse(config.error());
+        return refuse(config.error(), mistake);
     if (const auto fits = check_machine(*config); !fits)
-        return refuse(fits.error());
+        return refuse(fits.error(), mistake);
     if (const auto done = gate_->reconfigure(make_gate_options(*config)); !done)
-        return refuse(done.error());
+        return refuse(done.error(), done.error().code);
 
     ledger_.set_monitors(config->windows.monitors);
     questions_->set_services(gate_->service_ids());

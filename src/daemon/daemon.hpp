@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ private:
     void walk();
     void walk_claims();
     void walk_claims_slice();
+    void watch_attachments();
     void show_warnings();
     Result<void> reload();
 
@@ -58,6 +60,7 @@ private:
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
     std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
+    std::set<std::string> problems_; ///< of the attachments, as they were logged
     std::chrono::steady_clock::time_point claims_due_;
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;

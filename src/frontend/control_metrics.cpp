@@ -109,7 +109,8 @@ void add_gate(Families &families, const StatusReport &report)
                     MetricType::Gauge};
     for (const auto &each : report.gate.attachments)
         attached.add(
-            {{"interface", each.interface}, {"direction", each.direction}, {"how", each.how}}, 1);
+            {{"interface", each.interface}, {"direction", each.direction}, {"how", each.how}},
+            each.in_place ? 1 : 0);
     attached.move_to(families);
 }
 

@@ -109,7 +109,8 @@ net::Response ControlService::answer(const ReloadRequest &)
 {
     const auto reloaded = reload_();
     if (!reloaded)
-        return refusal_response({.status = 409, .message = reloaded.error().message});
+        return refusal_response({.status = reloaded.error().code == 0 ? 409U : 500U,
+                                 .message = reloaded.error().message});
     return json_response(reloaded_json(facts_.config_file));
 }
 

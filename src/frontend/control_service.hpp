@@ -22,7 +22,8 @@ enum class Access { full, read_only };
 /// Borrows `questions` and `facts`. Not for several threads.
 class ControlService {
 public:
-    /// Takes the configuration anew, or changes nothing and says what is wrong with it.
+    /// Takes the configuration anew, or says why not: code 0 is a mistake in the file, which has
+    /// changed nothing; any other is the machine's errno.
     using Reload = std::function<Result<void>()>;
 
     ControlService(core::Questions &questions, const DaemonFacts &facts, Reload reload);

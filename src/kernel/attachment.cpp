@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -110,6 +111,9 @@ Result<Attachments> Attachments::open(const PinDir &pins, const Program &program
     const auto netns = current_netns();
     if (!netns)
         return netns.error();
+    // It is missing only if somebody removed it.
+    if (::mkdir(pins.links_path().c_str(), 0700) != 0 && errno != EEXIST)
+        return Error::system("make directory " + pins.links_path());
     return Attachments{pins, program, *netns, tcx};
 }
 
@@ -349,34 +353,43 @@ Result<void> Attachments::apply(const std::vector<std::string> &interfaces, Atta
     return {};
 }
 
+/// Empty if the attachment is what it was.
+std::string Attachments::problem_of(const Attached &one) const
+{
+    const auto what = one.status.interface + " " + one.status.direction;
+
+    if (!is_pinned(one.name))
+        return what + ": our program was detached; restart tallygated to attach";
+    if (one.name.kind.starts_with("clsact")) {
+        if (has_clsact(one.name))
+            return "";
+        return what + ": the interface is gone, or our filter was removed from it; " +
+               "`tallygate reload` attaches again";
+    }
+    const Fd link{bpf_obj_get(pin_path(one.name).c_str())};
+    const auto ifindex = link_ifindex(link.get());
+    if (ifindex && *ifindex == one.name.ifindex)
+        return "";
+    return what + ": the interface is gone, or our program was taken off it; " +
+           "`tallygate reload` attaches again";
+}
+
 std::vector<core::AttachmentStatus> Attachments::status() const
 {
     std::vector<core::AttachmentStatus> all;
-    for (const auto &one : attached_)
+    for (const auto &one : attached_) {
         all.push_back(one.status);
+        all.back().in_place = problem_of(one).empty();
+    }
     return all;
 }
 
 std::vector<std::string> Attachments::problems() const
 {
     std::vector<std::string> sentences;
-    for (const auto &one : attached_) {
-        const auto what = one.status.interface + " " + one.status.direction;
-        if (!is_pinned(one.name)) {
-            sentences.push_back(what + ": our program was detached; restart tallygated to attach");
-            continue;
-        }
-        if (one.name.kind.starts_with("clsact")) {
-            if (!has_clsact(one.name))
-                sentences.push_back(what +
-                                    ": the interface is gone, or our filter was removed from it");
-            continue;
-        }
-        const Fd link{bpf_obj_get(pin_path(one.name).c_str())};
-        const auto ifindex = link_ifindex(link.get());
-        if (!ifindex || *ifindex != one.name.ifindex)
-            sentences.push_back(what + ": the interface is gone, or our program was taken off it");
-    }
+    for (const auto &one : attached_)
+        if (auto problem = problem_of(one); !problem.empty())
+            sentences.push_back(std::move(problem));
     return sentences;
 }
 

@@ -33,7 +33,9 @@ public:
     /// attach in another way is on again.
     Result<void> apply(const std::vector<std::string> &interfaces, Attach attach);
 
+    /// As it is at this moment: looks at every attachment.
     std::vector<core::AttachmentStatus> status() const;
+    bool empty() const { return attached_.empty(); }
     /// A sentence for each attachment that is no longer what it was.
     std::vector<std::string> problems() const;
 
@@ -54,6 +56,7 @@ private:
         int ifindex;
     };
 
+    std::string problem_of(const Attached &one) const;
     Result<Attached> attach_ingress(const Target &target, Attach attach) const;
     Result<Attached> attach_new_ingress(const Target &target, Attach attach) const;
     Result<Attached> exchange_ingress(const Target &target, const Attached &old,

@@ -131,9 +131,23 @@ Result<std::unique_ptr<KernelGate>> KernelGate::start(const GateOptions &options
 
 Result<void> KernelGate::reconfigure(const GateOptions &options)
 {
+    const auto done = apply(options);
+    if (done) {
+        configured_ = options;
+        return done;
+    }
+    // One part may have been taken before another was refused.
+    if (configured_)
+        if (const auto restored = apply(*configured_); !restored)
+            spdlog::error("restore what was configured: {}", restored.error().message);
+    return done;
+}
+
+Result<void> KernelGate::apply(const GateOptions &options)
+{
     if (const auto exist = check_interfaces(options.interfaces); !exist)
         return exist;
-    const bool first_time = attachments_->status().empty();
+    const bool first_time = attachments_->empty();
     if (!first_time)
         if (const auto done = attachments_->apply(options.interfaces, options.attach); !done)
             return done;
@@ -293,7 +307,8 @@ std::vector<std::string> KernelGate::warnings() const
                                 "belong to went uncounted");
     for (const auto &layout : parts_.pins->other_layouts())
         sentences.push_back("pins of another version are in " + parts_.pins->path() + "/" + layout +
-                            ": `tallygated detach` removes all");
+                            ": `tallygated detach --pin-dir " + parts_.pins->path() +
+                            "` removes them, and what is counted here with them");
     return sentences;
 }
 

@@ -58,6 +58,9 @@ public:
         return parts_.services.known_ids();
     }
 
+    /// A sentence for each attachment that is lost.
+    std::vector<std::string> problems() const { return attachments_->problems(); }
+
     bool refresh(const Block &block) override;
     Result<std::uint64_t> count_flows(const Block &block, const std::optional<Endpoint> &listener,
                                       std::optional<core::ServiceId> service) const override;
@@ -84,6 +87,7 @@ private:
     static Result<Parts> make_parts(const GateOptions &options);
     KernelGate(Parts parts, ChangeSink sink);
 
+    Result<void> apply(const GateOptions &options);
     void apply_settings(const GateOptions &options);
     void renew_lease();
     std::vector<core::TableUse> table_uses() const;
@@ -93,6 +97,7 @@ private:
 
     Parts parts_;
     std::optional<Attachments> attachments_;
+    std::optional<GateOptions> configured_; ///< what was last taken whole
     ChangeSink sink_;
     std::chrono::seconds lease_{60};
 };

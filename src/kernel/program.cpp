@@ -8,6 +8,7 @@
 #include <tallygate/abi.h>
 
 #include <array>
+#include <bit>
 #include <cstdarg>
 #include <cstdio>
 #include <deque>
@@ -101,7 +102,11 @@ Result<tg_settings> pinned_settings(const PinDir &pins)
     const auto value = view->find(0);
     if (!value)
         return value.error();
-    return value->value_or(tg_settings{});
+    const auto settings = value->value_or(tg_settings{});
+    const auto bits = settings.ipv6_source_bits;
+    if (bits != 0 && (bits < 64 || bits > 128))
+        return not_ours(pins, "settings", made_elsewhere);
+    return settings;
 }
 
 } // namespace
@@ -186,7 +191,9 @@ Result<void> Program::adopt_map(const PinDir &pins, const std::string &name)
         info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
         info.value_size == bpf_map__value_size(map) && info.map_flags == bpf_map__map_flags(map);
     const auto wanted = bpf_map__max_entries(map);
-    if (!same_shape || (!is_sized(name) && info.max_entries != wanted))
+    // The gate cuts its hash to a slot of this table by a mask.
+    const bool fits_mask = name != "pending" || std::has_single_bit(info.max_entries);
+    if (!same_shape || !fits_mask || (!is_sized(name) && info.max_entries != wanted))
         return not_ours(pins, name, made_elsewhere);
     const bool is_networks = name == "network_records";
     if (info.max_entries != wanted && name != "source_index" && name != "freed_slots" &&

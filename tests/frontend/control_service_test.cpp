@@ -263,6 +263,9 @@ TEST_F(ControlServiceTest, Reloads)
     EXPECT_EQ(bad.body,
               R"({"schema":1,"error":"tallygate.toml:3:1: unknown key 'mod': expected mode"})"
               "\n");
+
+    reload_ = Error{"eth0 has an XDP program of somebody else's", EBUSY};
+    EXPECT_EQ(post("/v1/reload").status, 500u);
 }
 
 TEST_F(ControlServiceTest, DoesNotReloadForAReadOnlyClient)
