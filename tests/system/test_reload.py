@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A good new configuration takes effect and loses nothing; a bad one changes nothing."""
 import signal
+import threading
 import unittest
 
 from fixture import GateTest
@@ -64,6 +65,27 @@ class Reload(GateTest):
         self.assertIsNone(self.network("broken"))
         self.assertEqual(self.network("wide")["opened"], 7)
         self.assertEqual(self.gate.live("192.0.2.0/24"), 3)
+
+    def test_what_moves_between_the_tables_is_guarded_all_the_while(self):
+        listeners = 'listeners = ["198.51.100.25:25", "[2001:db8:25::25]:25"]'
+        traffic = threading.Thread(target=self.connect, args=("192.0.2.1", 2000))
+        traffic.start()
+        for guards in [listeners, "ports = [25]"] * 15:
+            self.gate.write_config([WIDE], guards=guards)
+            self.gate.ask("reload")
+        traffic.join()
+        self.clients.close()
+        self.assert_soon(2007, lambda: self.gate.count("192.0.2.0/24"), "all of them")
+        self.assert_soon(0, lambda: self.gate.live("0.0.0.0/0"), "and their ends")
+
+    def test_a_service_that_is_taken_out_is_followed_to_its_end(self):
+        self.gate.write_config([WIDE], guards="ports = [2525]")
+        self.gate.ask("reload")
+        self.connect("192.0.2.1", times=2)
+        self.clients.close()
+        self.assert_soon(0, lambda: self.gate.live("0.0.0.0/0"), "those that were open")
+        self.assertEqual(self.network("wide")["live"], 0)
+        self.assertEqual(self.gate.count("192.0.2.0/24"), 7, "nothing new")
 
     def test_a_new_monitor_needs_no_restart(self):
         self.gate.write_config([WIDE], monitors=["60,10", "3600,24", "86400,2"])
