@@ -4,11 +4,15 @@
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <tallygate/abi.h>
 
 #include <array>
 #include <ctime>
 
+#include "base/fd.hpp"
 #include "base/log.hpp"
 #include "gate.skel.h"
 #include "kernel/convert.hpp"
@@ -51,12 +55,33 @@ Result<void> pin_all_maps(const PinDir &pins, const Program &program)
     return pins.publish(maps);
 }
 
+/// The gate reads frames that begin with an Ethernet header. A tunnel's begin with IP, and it
+/// would count nothing there without a word.
+Result<void> check_ethernet(const std::string &interface)
+{
+    const Fd any{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    ifreq request{};
+
+    interface.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
+    if (::ioctl(any.get(), SIOCGIFHWADDR, &request) != 0)
+        return Error::system("look at interface " + interface);
+    const auto kind = request.ifr_hwaddr.sa_family;
+    if (kind != ARPHRD_ETHER && kind != ARPHRD_LOOPBACK)
+        return Error{"interface " + interface + " carries packets without an Ethernet header, as " +
+                         "tunnels do: guard the card beneath it",
+                     EOPNOTSUPP};
+    return {};
+}
+
 /// Before anything is made or changed.
 Result<void> check_interfaces(const std::vector<std::string> &interfaces)
 {
-    for (const auto &interface : interfaces)
+    for (const auto &interface : interfaces) {
         if (::if_nametoindex(interface.c_str()) == 0)
             return Error{"interface " + interface + " does not exist", ENODEV};
+        if (const auto ethernet = check_ethernet(interface); !ethernet)
+            return ethernet;
+    }
     return {};
 }
 

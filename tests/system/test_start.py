@@ -78,6 +78,11 @@ class Start(GateTest):
         self.check_refused(done, 1, "mail0", str(number), "somebody_elses")
         self.assertEqual(self.attached(), before)
 
+    def test_a_tunnel(self):
+        machine.run("ip", "-n", self.link.server, "tuntap", "add", "tun7", "mode", "tun")
+        self.gate.write_config([], interfaces=["tun7"])
+        self.check_refused(self.gate.daemon("run"), 1, "tun7", "Ethernet header")
+
     def test_no_root(self):
         self.gate.write_config([])
         os.chmod(self.work_dir, 0o755)
