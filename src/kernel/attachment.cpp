@@ -14,13 +14,10 @@
 #include "base/fd.hpp"
 #include "base/log.hpp"
 #include "kernel/clsact.hpp"
+#include "kernel/tcx.hpp"
 
 namespace tallygate::kernel {
 namespace {
-
-// Since Linux 6.6; Debian 12's headers and libbpf know neither the numbers nor the links.
-constexpr int bpf_tcx_ingress = 46;
-constexpr int bpf_tcx_egress = 47;
 
 /// The index of the interface a pinned link is on; 0 once that interface is gone.
 Result<int> link_ifindex(int link_fd)
@@ -226,7 +223,7 @@ Result<Attachments::Attached> Attachments::attach_xdp(const Target &target, Atta
 Result<Attachments::Attached> Attachments::attach_tc(const Target &target,
                                                      const std::string &direction) const
 {
-    const int type = direction == "egress" ? bpf_tcx_egress : bpf_tcx_ingress;
+    const int type = direction == "egress" ? attach_tcx_egress : attach_tcx_ingress;
     const LinkName tcx{netns_, target.ifindex, "tcx_" + direction};
     const LinkName clsact{netns_, target.ifindex, "clsact_" + direction};
 

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <ctime>
+#include <map>
 
 #include "base/fd.hpp"
 #include "base/log.hpp"
@@ -283,21 +284,12 @@ std::vector<core::VerdictCount> KernelGate::verdicts() const
     return rows;
 }
 
-std::uint64_t KernelGate::verdict_total(tg_verdict verdict) const
-{
-    std::uint64_t packets = 0;
-    for (const auto &row : verdicts())
-        if (row.verdict == verdict_labels[verdict])
-            packets += row.packets;
-    return packets;
-}
-
 std::uint64_t KernelGate::live_total() const
 {
     core::Tally sum;
-    for (std::uint32_t service = 1; service < TG_SERVICES_MAX; service++)
+    for (const auto &[name, service] : parts_.services.known_ids())
         for (const auto family : {Family::ipv4, Family::ipv6})
-            sum += service_tally(static_cast<core::ServiceId>(service), family);
+            sum += service_tally(service, family);
     return sum.live();
 }
 
@@ -316,17 +308,20 @@ std::vector<core::TableUse> KernelGate::table_uses() const
     };
 }
 
-std::vector<std::string> KernelGate::warnings() const
+std::vector<std::string> KernelGate::warnings(const std::vector<core::TableUse> &tables) const
 {
     auto sentences = attachments_->problems();
     const auto &loaded = parts_.program->warnings();
     sentences.insert(sentences.end(), loaded.begin(), loaded.end());
 
-    for (const auto &table : table_uses())
+    for (const auto &table : tables)
         if (table.entries && *table.entries * 10 >= table.entries_max * 9)
             sentences.push_back("table " + table.name + " is over 90 % full");
+    std::map<std::string, std::uint64_t> packets_by_verdict;
+    for (const auto &row : verdicts())
+        packets_by_verdict[row.verdict] += row.packets;
     for (const auto verdict : {TG_PASS_FLOWS_FULL, TG_PASS_SOURCES_FULL, TG_PASS_SYN_UNCLAIMED})
-        if (const auto packets = verdict_total(verdict); packets != 0)
+        if (const auto packets = packets_by_verdict[verdict_labels[verdict]]; packets != 0)
             sentences.push_back(std::to_string(packets) + " packets left as " +
                                 verdict_labels[verdict] + ": a table was full, and what they " +
                                 "belong to went uncounted");
@@ -356,7 +351,7 @@ core::GateStatus KernelGate::status() const
     status.counting_since = counting_since();
     status.attachments = attachments_->status();
     status.tables = table_uses();
-    status.warnings = warnings();
+    status.warnings = warnings(status.tables);
     return status;
 }
 

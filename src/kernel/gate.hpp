@@ -91,9 +91,8 @@ private:
     void apply_settings(const GateOptions &options);
     void renew_lease();
     std::vector<core::TableUse> table_uses() const;
-    std::vector<std::string> warnings() const;
+    std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
     std::uint64_t live_total() const;
-    std::uint64_t verdict_total(tg_verdict verdict) const;
 
     Parts parts_;
     std::optional<Attachments> attachments_;

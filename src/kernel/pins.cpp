@@ -14,14 +14,12 @@
 #include <filesystem>
 
 #include "kernel/clsact.hpp"
+#include "kernel/tcx.hpp"
 
 namespace tallygate::kernel {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Since Linux 6.6; Debian 12's headers have it not.
-constexpr std::uint32_t link_type_tcx = 11;
 
 const std::string layout_name = "v" + std::to_string(TG_ABI_VERSION);
 

@@ -23,6 +23,7 @@
 #include "kernel/clsact.hpp"
 #include "kernel/probe_parts.hpp"
 #include "kernel/program.hpp"
+#include "kernel/tcx.hpp"
 
 namespace tallygate::kernel {
 namespace {
@@ -31,10 +32,6 @@ struct DestroyGate {
     void operator()(gate *skeleton) const { gate::destroy(skeleton); }
 };
 using Skeleton = std::unique_ptr<gate, DestroyGate>;
-
-// As in attachment.cpp: Debian 12's headers do not know them.
-constexpr int tcx_ingress = 46;
-constexpr int tcx_egress = 47;
 
 constexpr auto pair_name = "probe0";
 constexpr auto peer_name = "probe1";
@@ -138,7 +135,8 @@ Result<void> try_tcx(const gate &skeleton, int ifindex)
 {
     const int in = bpf_program__fd(skeleton.progs.gate_tc_ingress);
     const int out = bpf_program__fd(skeleton.progs.gate_tc_egress);
-    for (const auto &[program, type] : {std::pair{in, tcx_ingress}, std::pair{out, tcx_egress}})
+    for (const auto &[program, type] :
+         {std::pair{in, attach_tcx_ingress}, std::pair{out, attach_tcx_egress}})
         if (const auto attached = link(program, ifindex, type, 0); !attached)
             return attached.error();
     return {};

@@ -224,7 +224,7 @@ Result<void> Program::adopt_maps(const PinDir &pins)
     return {};
 }
 
-Result<void> Program::set_constants()
+void Program::set_constants(std::uint64_t hash_seed)
 {
     const auto mask = source_mask(ipv6_source_bits_);
     auto &constants = *skeleton_->rodata;
@@ -233,7 +233,7 @@ Result<void> Program::set_constants()
     constants.sources_max = bpf_map__max_entries(skeleton_->maps.sources);
     constants.ipv6_source_mask[0] = mask[0];
     constants.ipv6_source_mask[1] = mask[1];
-    return {};
+    constants.hash_seed = hash_seed;
 }
 
 Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
@@ -265,10 +265,7 @@ Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
             if (!step)
                 return step.error();
         }
-        step = program.set_constants();
-        if (!step)
-            return step.error();
-        program.skeleton_->rodata->hash_seed = settings->hash_seed;
+        program.set_constants(settings->hash_seed);
 
         const int loaded = gate::load(program.skeleton_.get());
         if (loaded != 0) {

@@ -54,7 +54,7 @@ private:
     Result<void> open(const TableSizes &sizes, bool fragments);
     Result<void> adopt_maps(const PinDir &pins);
     Result<void> adopt_map(const PinDir &pins, const std::string &name);
-    Result<void> set_constants();
+    void set_constants(std::uint64_t hash_seed);
 
     std::unique_ptr<gate, Destroy> skeleton_;
     bool maps_adopted_ = false;
