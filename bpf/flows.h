@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "clock.h"
+#include "injected.h"
 #include "maps.h"
 #include "parse.h"
 #include "pending.h"
@@ -48,29 +48,32 @@ static __always_inline struct tg_flow *find_flow(const struct tg_flow_key *ends,
     return NULL;
 }
 
-static __always_inline void count_opened(const struct packet *packet, const struct tg_flow *flow)
+/* By atomic addition, although each CPU has its own: reconcile counts outside of any packet,
+ * and a packet's program may interrupt it on its CPU. */
+static __always_inline void count_opened(const struct tg_flow_key *ends, const struct tg_flow *flow)
 {
     struct tg_source *source = find_slot(flow->source_slot);
-    struct tg_tally *tally = find_service_tally(flow->service, packet->ipv6);
+    struct tg_tally *tally = find_service_tally(flow->service, is_ipv6(&ends->client));
 
     if (source)
         __sync_fetch_and_add(&source->tally.opened, 1);
     if (tally)
-        tally->opened++;
+        __sync_fetch_and_add(&tally->opened, 1);
     tally = find_network_tally(flow->network);
     if (tally)
-        tally->opened++;
+        __sync_fetch_and_add(&tally->opened, 1);
 }
 
 /*
  * Closes a flow once. Elements of a hash are recycled at once, so the pointer may by now show
  * another flow: the generation in `state` tells, and whoever loses the exchange counts nothing.
  */
-static __always_inline enum tg_verdict close_flow(const struct packet *packet, struct tg_flow *flow,
-                                                  __u64 state, enum tg_verdict verdict)
+static __always_inline enum tg_verdict close_flow(const struct tg_flow_key *ends,
+                                                  struct tg_flow *flow, __u64 state,
+                                                  enum tg_verdict verdict)
 {
     struct tg_source *source = find_slot(flow->source_slot);
-    struct tg_tally *service = find_service_tally(flow->service, packet->ipv6);
+    struct tg_tally *service = find_service_tally(flow->service, is_ipv6(&ends->client));
     struct tg_tally *network = find_network_tally(flow->network);
     __u64 closed = (state & ~0xffULL) | TG_FLOW_CLOSED;
 
@@ -80,10 +83,10 @@ static __always_inline enum tg_verdict close_flow(const struct packet *packet, s
     if (source)
         __sync_fetch_and_add(&source->tally.closed, 1);
     if (service)
-        service->closed++;
+        __sync_fetch_and_add(&service->closed, 1);
     if (network)
-        network->closed++;
-    bpf_map_delete_elem(&flows, &packet->ends);
+        __sync_fetch_and_add(&network->closed, 1);
+    bpf_map_delete_elem(&flows, ends);
     return verdict;
 }
 
@@ -108,7 +111,7 @@ static __always_inline enum tg_verdict close_if_finished(const struct packet *pa
         is_before(flow->server_ack, flow->client_fin) ||
         is_before(flow->client_ack, flow->server_fin))
         return TG_PASS_OPEN_FLOW;
-    return close_flow(packet, flow, state, TG_PASS_CLOSED_FIN);
+    return close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_FIN);
 }
 
 /* The kernel's own rule for a RST (RFC 5961), or anyone could zero a victim's live count. */
@@ -116,6 +119,8 @@ static __always_inline bool is_valid_rst(const struct tg_flow *flow, __u32 seq)
 {
     if (flow->client_fin_seen && seq == flow->server_ack - 1)
         return true;
+    if (seq == flow->server_ack)
+        return true; /* what the server has acknowledged was sent, whether we saw it or not */
     return !is_before(seq, flow->server_ack) && !is_before(flow->client_end, seq);
 }
 
@@ -133,6 +138,7 @@ static __always_inline void note_client(struct tg_flow *flow, const struct packe
 {
     __u32 end = packet->seq + packet->payload_bytes + packet->fin;
 
+    flow->quiet_rounds = 0;
     advance(&flow->client_end, end);
     advance(&flow->client_ack, packet->ack_seq);
     if (packet->fin) {
@@ -146,8 +152,9 @@ static __always_inline enum tg_verdict follow_client(const struct packet *packet
                                                      struct tg_flow *flow, __u64 state)
 {
     if (packet->rst)
-        return is_valid_rst(flow, packet->seq) ? close_flow(packet, flow, state, TG_PASS_CLOSED_RST)
-                                               : TG_PASS_RST_IGNORED;
+        return is_valid_rst(flow, packet->seq)
+                   ? close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_RST)
+                   : TG_PASS_RST_IGNORED;
     if (!is_in_window(flow, packet))
         return TG_PASS_OUT_OF_WINDOW;
 
@@ -162,7 +169,8 @@ static __always_inline enum tg_verdict follow_server(const struct packet *packet
     __u32 end = packet->seq + packet->payload_bytes + packet->fin;
 
     if (packet->rst)
-        return close_flow(packet, flow, state, TG_PASS_CLOSED_RST);
+        return close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_RST);
+    flow->quiet_rounds = 0;
 
     /* Until now we knew where the server stands by the segment that opened the flow, and that
      * may have overtaken others. */
@@ -208,7 +216,7 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
     /* Whoever inserts counts; another CPU with the same ACK finds the flow there. */
     if (bpf_map_update_elem(&flows, &packet->ends, &flow, BPF_NOEXIST) != 0)
         return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
-    count_opened(packet, &flow);
+    count_opened(&packet->ends, &flow);
     /* Not if another handshake has taken the slot meanwhile. */
     if (slot)
         __sync_val_compare_and_swap(&slot->word, pending_word(hash, packet->ack_seq), 0);
@@ -229,7 +237,7 @@ static __always_inline enum tg_verdict answer_syn(const struct packet *packet, s
     if (flow && flow->server_start == number)
         return verdict;
     if (flow)
-        verdict = close_flow(packet, flow, state, TG_PASS_CLOSED_REUSE);
+        verdict = close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_REUSE);
     expect_ack(&packet->ends, number);
     return verdict;
 }

@@ -13,6 +13,7 @@
 #define PORTS_MAX 65536
 #define LISTENERS_MAX 4096
 #define NETWORKS_MAX 65536
+#define TUNNELS_MAX 1024
 #define SOURCES_MAX (1 << 20)
 #define CLAIMS_MAX (1 << 18)
 #define PENDING_MAX (1 << 22)
@@ -40,6 +41,15 @@ struct {
     __type(key, struct tg_listener);
     __type(value, __u32); /* the service's id, perhaps with TG_LEAVING */
 } listeners SEC(".maps");
+
+/* Who may send us other people's packets in a tunnel. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, TUNNELS_MAX);
+    __type(key, struct tg_prefix);
+    __type(value, __u32); /* 1 */
+} tunnels SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -24,7 +24,9 @@
 
 #define VLAN_TAGS_MAX 2
 #define IPV6_EXTENSIONS_MAX 6
+#define IPV6_EXTENSION_MASK 0xffc /* 8 to 2048 bytes, and the verifier's proof of it */
 #define IP_BYTES_MAX 65535
+#define IPV4_DONT_FRAGMENT 0x4000
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_OFFSET_MASK 0x1fff
 #define IPV6_MORE_FRAGMENTS 0x0001
@@ -163,10 +165,26 @@ static __always_inline enum tg_verdict parse_ipv4(struct cursor *cursor, struct 
     return parse_tcp(cursor, packet, hook);
 }
 
+/*
+ * The extension headers that we step over: how many bytes one unit of their length is, beyond
+ * the first 8 bytes, which all of them have. A table and not branches: the verifier would follow
+ * every combination of branches through every header.
+ */
+struct ipv6_extension_kind {
+    __u8 is_extension;
+    __u8 unit_bytes;
+};
+
+static const struct ipv6_extension_kind ipv6_extension_kinds[256] = {
+    [IPPROTO_HOPOPTS] = {1, 8}, /* RFC 8200: in words of eight, less one */
+    [IPPROTO_ROUTING] = {1, 8},  [IPPROTO_DSTOPTS] = {1, 8},
+    [IPPROTO_AH] = {1, 4},       /* RFC 4302: in words of four, less two */
+    [IPPROTO_FRAGMENT] = {1, 0}, /* has no length: this byte is reserved */
+};
+
 static __always_inline bool is_ipv6_extension(__u8 next)
 {
-    return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-           next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+    return ipv6_extension_kinds[next].is_extension;
 }
 
 /* Steps over one extension header and answers with what follows it in `next`. */
@@ -175,25 +193,19 @@ static __always_inline enum tg_verdict take_ipv6_extension(struct cursor *cursor
 {
     struct cursor fixed = *cursor;
     const struct ipv6_fragment *header = TAKE(&fixed, struct ipv6_fragment);
-    __u32 bytes = 8;
     __u16 fragment;
+    __u32 bytes;
 
     if (!header)
         return TG_PASS_MALFORMED;
-    if (*next == IPPROTO_FRAGMENT) {
-        fragment = bpf_ntohs(header->offset_and_more);
-        if (fragment & IPV6_OFFSET_MASK)
-            return TG_PASS_FRAGMENT;
-        if (fragment & IPV6_MORE_FRAGMENTS)
-            packet->first_fragment = true;
-    } else if (*next == IPPROTO_AH) {
-        bytes = (header->reserved + 2) * 4; /* RFC 4302: in words of four, less two */
-    } else {
-        bytes = (header->reserved + 1) * 8; /* RFC 8200: in words of eight, less one */
-    }
+    fragment = *next == IPPROTO_FRAGMENT ? bpf_ntohs(header->offset_and_more) : 0;
+    if (fragment & IPV6_OFFSET_MASK)
+        return TG_PASS_FRAGMENT;
+    packet->first_fragment |= fragment & IPV6_MORE_FRAGMENTS;
 
+    bytes = header->reserved * ipv6_extension_kinds[*next].unit_bytes + 8;
     *next = header->next;
-    return cursor_take(cursor, bytes) ? TG_UNDECIDED : TG_PASS_MALFORMED;
+    return cursor_take(cursor, bytes & IPV6_EXTENSION_MASK) ? TG_UNDECIDED : TG_PASS_MALFORMED;
 }
 
 static __always_inline enum tg_verdict parse_ipv6(struct cursor *cursor, struct packet *packet,
@@ -226,27 +238,41 @@ static __always_inline bool is_vlan(__be16 type)
            type == bpf_htons(ETH_P_QINQ_OLD);
 }
 
-static __always_inline enum tg_verdict parse_packet(struct cursor *cursor, struct packet *packet,
-                                                    enum tg_hook hook)
+/*
+ * Takes the Ethernet header with its tags, and answers the type of what they carry: that of a
+ * tag if there are too many of them, or if the frame ends before they do.
+ */
+static __always_inline __be16 take_ethernet(struct cursor *cursor)
 {
     const struct ethhdr *ethernet = TAKE(cursor, struct ethhdr);
-    __be16 type;
-
-    if (!ethernet)
-        return TG_PASS_UNPARSED;
-    type = ethernet->h_proto;
+    __be16 type = ethernet ? ethernet->h_proto : bpf_htons(ETH_P_8021Q);
 
     for (int i = 0; i < VLAN_TAGS_MAX && is_vlan(type); i++) {
         const struct vlan_tag *tag = TAKE(cursor, struct vlan_tag);
 
         if (!tag)
-            return TG_PASS_UNPARSED;
+            break;
         type = tag->inner_type;
     }
+    return type;
+}
 
+static __always_inline enum tg_verdict parse_ip(struct cursor *cursor, struct packet *packet,
+                                                __be16 type, enum tg_hook hook)
+{
     if (type == bpf_htons(ETH_P_IP))
         return parse_ipv4(cursor, packet, hook);
     if (type == bpf_htons(ETH_P_IPV6))
         return parse_ipv6(cursor, packet, hook);
-    return is_vlan(type) ? TG_PASS_UNPARSED : TG_PASS_NOT_TCP;
+    return TG_PASS_NOT_TCP;
+}
+
+static __always_inline enum tg_verdict parse_packet(struct cursor *cursor, struct packet *packet,
+                                                    enum tg_hook hook)
+{
+    __be16 type = take_ethernet(cursor);
+
+    if (is_vlan(type))
+        return TG_PASS_UNPARSED;
+    return parse_ip(cursor, packet, type, hook);
 }

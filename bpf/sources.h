@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "clock.h"
+#include "injected.h"
 #include "maps.h"
 #include "parse.h"
 #include "tallies.h"

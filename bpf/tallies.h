@@ -8,6 +8,12 @@
 #include "maps.h"
 #include "parse.h"
 
+/* Of an address in our tables, where IPv4 stands in ::ffff:0:0/96. */
+static __always_inline bool is_ipv6(const struct tg_addr *addr)
+{
+    return addr->words[0] || addr->words[1] || addr->words[2] != bpf_htonl(0x0000ffff);
+}
+
 static __always_inline struct tg_tally *find_service_tally(__u16 service, bool ipv6)
 {
     __u32 index = service * TG_FAMILY_COUNT + (ipv6 ? TG_FAMILY_IPV6 : TG_FAMILY_IPV4);

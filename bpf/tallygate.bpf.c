@@ -10,7 +10,10 @@
  *     parse.h     bytes to facts              sources.h   SYN tallies, claimed and proven
  *     services.h  is it ours, can it be       pending.h   which ACK proves a handshake
  *     tallies.h   services and networks       flows.h     open, follow, close
+ *     tunnels.h   what a balancer sends us    injected.h  what replay puts for the machine
  *     maps.h      every table                 abi.h       every layout the daemon shares
+ *
+ * reconcile.bpf.c compares the flows with the kernel's sockets, beside the packets.
  */
 #include <linux/bpf.h>
 
@@ -21,12 +24,13 @@
 #include "parse.h"
 #include "services.h"
 #include "sources.h"
+#include "tunnels.h"
 
 /* Set before loading, where the kernel has the helper and takes XDP programs for large frames. */
 const volatile bool has_fragments = false;
 
 /* A client's packet to a service. */
-static __always_inline enum tg_verdict judge_ingress(const struct packet *packet, __u16 service)
+static __always_inline enum tg_verdict judge_client(const struct packet *packet, __u16 service)
 {
     struct tg_flow *flow;
     __u64 state = 0;
@@ -43,7 +47,7 @@ static __always_inline enum tg_verdict judge_ingress(const struct packet *packet
 }
 
 /* A service's packet to a client. Nothing opens here: a banner may leave after the RST came. */
-static __always_inline enum tg_verdict judge_egress(const struct packet *packet)
+static __always_inline enum tg_verdict judge_server(const struct packet *packet)
 {
     __u64 state = 0;
     struct tg_flow *flow = find_flow(&packet->ends, &state);
@@ -65,22 +69,54 @@ static __always_inline enum tg_verdict judge_leaving(const struct packet *packet
                                    : follow_server(packet, flow, state);
 }
 
-static __always_inline enum tg_verdict judge(struct cursor *cursor, enum tg_hook hook)
+/*
+ * Functions of their own, and global, so that the verifier looks at each once: inlined, every
+ * way through the parser would be followed through everything that comes after it.
+ */
+__noinline enum tg_verdict judge_ingress(const struct packet *packet, __u32 service)
 {
-    struct packet packet = {};
-    enum tg_verdict verdict = parse_packet(cursor, &packet, hook);
-    __u32 service = 0;
+    if (!packet)
+        return TG_PASS_UNPARSED;
+    return service & TG_LEAVING ? judge_leaving(packet, TG_HOOK_INGRESS)
+                                : judge_client(packet, service);
+}
 
-    if (packet.ports_known) {
-        service = find_service(&packet);
-        if (!service || (verdict != TG_UNDECIDED && service & TG_LEAVING))
-            return TG_PASS_NOT_WATCHED;
-    }
-    if (verdict != TG_UNDECIDED)
+__noinline enum tg_verdict judge_egress(const struct packet *packet, __u32 service)
+{
+    if (!packet)
+        return TG_PASS_UNPARSED;
+    return service & TG_LEAVING ? judge_leaving(packet, TG_HOOK_EGRESS) : judge_server(packet);
+}
+
+/* `parsed` is what the parser said against the packet, if anything. */
+static __always_inline enum tg_verdict judge(const struct packet *packet, enum tg_verdict parsed,
+                                             enum tg_hook hook)
+{
+    __u32 service = packet->ports_known ? find_service(packet) : 0;
+
+    if (packet->ports_known && (!service || (parsed != TG_UNDECIDED && service & TG_LEAVING)))
+        return TG_PASS_NOT_WATCHED;
+    if (parsed != TG_UNDECIDED)
+        return parsed;
+    return hook == TG_HOOK_INGRESS ? judge_ingress(packet, service) : judge_egress(packet, service);
+}
+
+/* The facts of what clients send, which may come in a tunnel. */
+static __always_inline enum tg_verdict parse_ingress(struct cursor cursor, struct packet *packet)
+{
+    struct cursor inner = cursor;
+    enum tg_verdict verdict = parse_packet(&cursor, packet, TG_HOOK_INGRESS);
+    __u32 tunnel;
+
+    if (verdict != TG_PASS_NOT_TCP)
         return verdict;
-    if (service & TG_LEAVING)
-        return judge_leaving(&packet, hook);
-    return hook == TG_HOOK_INGRESS ? judge_ingress(&packet, service) : judge_egress(&packet);
+    tunnel = forget(find_tunnel(inner));
+    if (!tunnel || !cursor_take(&inner, tunnel & TUNNEL_BYTES))
+        return verdict;
+    *packet = (struct packet){};
+    return parse_ip(&inner, packet,
+                    tunnel & TUNNEL_IPV6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP),
+                    TG_HOOK_INGRESS);
 }
 
 /* May anything be dropped now? Not unless someone said so, and the daemon is alive. */
@@ -112,43 +148,79 @@ static __always_inline enum tg_verdict record(enum tg_verdict verdict, enum tg_h
 
     if (count)
         (*count)++;
+    show_verdict(verdict);
     return verdict;
+}
+
+static __always_inline struct cursor xdp_cursor(struct xdp_md *ctx)
+{
+    void *data = (void *)(long)ctx->data;
+    void *end = (void *)(long)ctx->data_end;
+    __u32 bytes = has_fragments ? bpf_xdp_get_buff_len(ctx) : end - data;
+
+    return (struct cursor){data, end, frame_bytes(bytes)};
+}
+
+static __always_inline struct cursor tc_cursor(struct __sk_buff *skb)
+{
+    void *data = (void *)(long)skb->data;
+    void *end = (void *)(long)skb->data_end;
+
+    return (struct cursor){data, end, frame_bytes(skb->len)};
+}
+
+/* From clients to our services. */
+static __always_inline enum tg_verdict guard_ingress(struct cursor cursor)
+{
+    struct packet packet = {};
+    enum tg_verdict parsed = parse_ingress(cursor, &packet);
+
+    return record(harden(judge(&packet, parsed, TG_HOOK_INGRESS)), TG_HOOK_INGRESS);
+}
+
+/* From our services to clients. What our own server sends is never dropped. */
+static __always_inline void watch_egress(struct cursor cursor)
+{
+    struct packet packet = {};
+    enum tg_verdict parsed = parse_packet(&cursor, &packet, TG_HOOK_EGRESS);
+
+    record(judge(&packet, parsed, TG_HOOK_EGRESS), TG_HOOK_EGRESS);
 }
 
 SEC("xdp")
 int gate_xdp(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data;
-    void *end = (void *)(long)ctx->data_end;
-    struct cursor cursor = {data, end, end - data};
-
-    if (has_fragments)
-        cursor.left = bpf_xdp_get_buff_len(ctx);
-    return tg_verdict_drops(record(harden(judge(&cursor, TG_HOOK_INGRESS)), TG_HOOK_INGRESS))
-               ? XDP_DROP
-               : XDP_PASS;
+    return tg_verdict_drops(guard_ingress(xdp_cursor(ctx))) ? XDP_DROP : XDP_PASS;
 }
 
 SEC("tc")
 int gate_tc_ingress(struct __sk_buff *skb)
 {
-    struct cursor cursor;
-
     /* Headers may lie outside of what tc can read; those of 256 bytes we can ask for. */
     bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
-    cursor = (struct cursor){(void *)(long)skb->data, (void *)(long)skb->data_end, skb->len};
-    return tg_verdict_drops(record(harden(judge(&cursor, TG_HOOK_INGRESS)), TG_HOOK_INGRESS))
-               ? TC_ACT_SHOT
-               : TC_ACT_UNSPEC;
+    return tg_verdict_drops(guard_ingress(tc_cursor(skb))) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
-/* What our own server sends is never dropped. */
 SEC("tc")
 int gate_tc_egress(struct __sk_buff *skb)
 {
-    struct cursor cursor = {(void *)(long)skb->data, (void *)(long)skb->data_end, skb->len};
+    watch_egress(tc_cursor(skb));
+    return TC_ACT_UNSPEC;
+}
 
-    record(judge(&cursor, TG_HOOK_EGRESS), TG_HOOK_EGRESS);
+/* A gateway's inner card: what comes in there goes out to clients. */
+SEC("xdp")
+int gate_xdp_inside(struct xdp_md *ctx)
+{
+    watch_egress(xdp_cursor(ctx));
+    return XDP_PASS;
+}
+
+SEC("tc")
+int gate_tc_inside(struct __sk_buff *skb)
+{
+    bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
+    watch_egress(tc_cursor(skb));
     return TC_ACT_UNSPEC;
 }
 

@@ -20,7 +20,7 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 1
+#define TG_ABI_VERSION 2
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
@@ -72,8 +72,10 @@ struct tg_settings {
     __u32 strict; /* 1: malformed and bogus packets are dropped when enforcing */
     __u32 ipv6_source_bits;
     __u32 networks_configured; /* 0 spares a packet the trie */
+    __u32 tunnels_configured;  /* 0: no sender of tunnels is trusted */
+    __u32 reserved;
 };
-TG_ABI_SIZE(struct tg_settings, 40);
+TG_ABI_SIZE(struct tg_settings, 48);
 
 /*
  * What is guarded on a port. An entry with neither is not ours, which is what nearly every
@@ -146,11 +148,14 @@ struct tg_source {
 };
 TG_ABI_SIZE(struct tg_source, 64);
 
-/* Written by the gate. One element. */
+/* Written by the programs alone, and only growing. One element. */
 struct tg_progress {
     __u64 sources_high_water; /* slots below it have been handed out */
+    __u64 reconcile_adopted;  /* flows made for a socket that had none */
+    __u64 reconcile_closed;   /* flows closed because their socket is gone */
+    __u64 idle_closed;        /* flows closed because nothing passed for long */
 };
-TG_ABI_SIZE(struct tg_progress, 8);
+TG_ABI_SIZE(struct tg_progress, 32);
 
 /*
  * The server's SYN-ACK, remembered until the client's ACK proves it was received. One word, so
@@ -195,5 +200,53 @@ struct tg_flow {
     __u16 service;
     __u8 client_fin_seen;
     __u8 server_fin_seen;
+    __u16 quiet_rounds; /* of reconcile without a packet; every packet writes 0 */
+    __u8 absent_rounds; /* of reconcile in which no socket had these ends */
+    __u8 socket_seen;   /* 1: a socket had them once, so its absence means something */
+    __u32 reserved;
 };
-TG_ABI_SIZE(struct tg_flow, 56);
+TG_ABI_SIZE(struct tg_flow, 64);
+
+/*
+ * What reconcile's programs say to the daemon, and it to them: never a map's value. A socket of
+ * the kernel, as a flow would know it; its numbers are those of struct tg_flow.
+ */
+struct tg_socket {
+    struct tg_flow_key ends;
+    __u32 client_end; /* rcv_nxt: also what the server has acknowledged */
+    __u32 client_ack; /* snd_una */
+    __u32 server_end; /* snd_nxt */
+    __u16 service;
+    __u8 client_fin_seen;
+    __u8 server_fin_seen;
+    __u8 flow_known; /* 1: it has a flow */
+    __u8 reserved[3];
+};
+TG_ABI_SIZE(struct tg_socket, 56);
+
+/* How a flow has fared without packets, and without a socket. */
+struct tg_flow_age {
+    __u64 state; /* as the flow had it: closing it needs the same */
+    struct tg_flow_key ends;
+    __u16 quiet_rounds;
+    __u8 absent_rounds;
+    __u8 socket_seen;
+    __u8 client_fin_seen;
+    __u8 server_fin_seen;
+    __u16 service;
+    __u32 reserved;
+};
+TG_ABI_SIZE(struct tg_flow_age, 56);
+
+enum tg_mend_reason {
+    TG_MEND_SOCKET_GONE,
+    TG_MEND_IDLE,
+};
+
+/* One flow to close. */
+struct tg_mend {
+    __u64 state;
+    struct tg_flow_key ends;
+    __u32 reason; /* enum tg_mend_reason */
+};
+TG_ABI_SIZE(struct tg_mend, 48);

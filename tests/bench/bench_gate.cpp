@@ -73,7 +73,7 @@ Result<void> BenchGate::fill_tables(const Fill &fill)
         if (auto done = put(maps.source_index, source.key, slot); !done)
             return done;
     }
-    if (auto done = put(maps.progress, std::uint32_t{0}, tg_progress{fill.proven}); !done)
+    if (auto done = put(maps.progress, std::uint32_t{0}, tg_progress{fill.proven, 0, 0, 0}); !done)
         return done;
     /* The longest of them is 192.0.0.0/8, where the clients of the rows are. */
     for (std::uint32_t id = 1; id <= fill.networks; id++) {

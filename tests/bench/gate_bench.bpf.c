@@ -33,9 +33,7 @@ static __always_inline bool change_client(struct xdp_md *ctx)
 /* All the facts are made, as for a judge, and nobody looks at them. */
 static __always_inline int parse_and_pass(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data;
-    void *end = (void *)(long)ctx->data_end;
-    struct cursor cursor = {data, end, end - data};
+    struct cursor cursor = xdp_cursor(ctx);
     struct packet packet = {};
     enum tg_verdict verdict = parse_packet(&cursor, &packet, TG_HOOK_INGRESS);
 
@@ -66,13 +64,7 @@ int parse_new_source(struct xdp_md *ctx)
 SEC("xdp")
 int gate_new_source(struct xdp_md *ctx)
 {
-    void *data = (void *)(long)ctx->data;
-    void *end = (void *)(long)ctx->data_end;
-    struct cursor cursor = {data, end, end - data};
-
     if (!change_client(ctx))
         return XDP_ABORTED;
-    return tg_verdict_drops(record(harden(judge(&cursor, TG_HOOK_INGRESS)), TG_HOOK_INGRESS))
-               ? XDP_DROP
-               : XDP_PASS;
+    return tg_verdict_drops(guard_ingress(xdp_cursor(ctx))) ? XDP_DROP : XDP_PASS;
 }

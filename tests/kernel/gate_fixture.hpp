@@ -139,7 +139,7 @@ protected:
 
     void set_clock(std::chrono::nanoseconds now)
     {
-        skeleton_->bss->test_clock_ns = static_cast<std::uint64_t>(now.count());
+        skeleton_->bss->injected_now_ns = static_cast<std::uint64_t>(now.count());
     }
 
     /// Sends one packet through the gate and answers why it left.
@@ -261,7 +261,7 @@ private:
         skeleton_.reset(gate::open());
         ASSERT_NE(skeleton_, nullptr);
         auto &rodata = *skeleton_->rodata;
-        rodata.test_clock = true;
+        rodata.injected = true;
         rodata.hash_seed = 0x7a11e9a7e;
         rodata.pending_mask = sizes.pending_max - 1;
         rodata.sources_max = sizes.sources_max;

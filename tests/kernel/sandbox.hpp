@@ -164,10 +164,10 @@ private:
 inline void publish_maps(const kernel::PinDir &pins, const kernel::Program &program)
 {
     static constexpr const char *names[] = {
-        "settings",        "ports",           "listeners",       "networks",
-        "network_tallies", "service_tallies", "claims",          "pending",
-        "flows",           "sources",         "source_index",    "progress",
-        "freed_slots",     "verdict_counts",  "service_records", "network_records"};
+        "settings",        "ports",           "listeners", "tunnels",     "networks",
+        "network_tallies", "service_tallies", "claims",    "pending",     "flows",
+        "sources",         "source_index",    "progress",  "freed_slots", "verdict_counts",
+        "service_records", "network_records"};
     std::vector<std::pair<std::string, int>> maps;
     for (const auto *name : names)
         maps.emplace_back(name, program.map_fd(name));

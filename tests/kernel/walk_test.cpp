@@ -16,6 +16,13 @@
 namespace tallygate::test {
 namespace {
 
+tg_progress reached(std::uint64_t slots)
+{
+    tg_progress progress{};
+    progress.sources_high_water = slots;
+    return progress;
+}
+
 using kernel::ClaimsWalk;
 using kernel::SourceWalk;
 using testing::ElementsAre;
@@ -151,7 +158,7 @@ TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
 {
     auto walk = open_walk();
     Ledger ledger;
-    put("progress", 0U, tg_progress{.sources_high_water = 2});
+    put("progress", 0U, reached(2));
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.take_changes(), 0U);
 
@@ -167,7 +174,7 @@ TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
 
 TEST_F(Walk, IsNotMisledByAHighWaterMarkBeyondTheTable)
 {
-    put("progress", 0U, tg_progress{.sources_high_water = 1U << 20});
+    put("progress", 0U, reached(1U << 20));
     auto walk = open_walk();
     EXPECT_EQ(walk.slots_used(), walk.slots_max());
     Ledger ledger;
@@ -194,7 +201,7 @@ protected:
         value.tally.opened = 1;
         value.used = 1;
         put("sources", slot, value);
-        put("progress", 0U, tg_progress{.sources_high_water = slot + 1});
+        put("progress", 0U, reached(slot + 1));
     }
 };
 
