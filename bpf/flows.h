@@ -48,8 +48,6 @@ static __always_inline struct tg_flow *find_flow(const struct tg_flow_key *ends,
     return NULL;
 }
 
-/* By atomic addition, although each CPU has its own: reconcile counts outside of any packet,
- * and a packet's program may interrupt it on its CPU. */
 static __always_inline void count_opened(const struct tg_flow_key *ends, const struct tg_flow *flow)
 {
     struct tg_source *source = find_slot(flow->source_slot);
@@ -58,19 +56,18 @@ static __always_inline void count_opened(const struct tg_flow_key *ends, const s
     if (source)
         __sync_fetch_and_add(&source->tally.opened, 1);
     if (tally)
-        __sync_fetch_and_add(&tally->opened, 1);
+        tally->opened++;
     tally = find_network_tally(flow->network);
     if (tally)
-        __sync_fetch_and_add(&tally->opened, 1);
+        tally->opened++;
 }
 
 /*
  * Closes a flow once. Elements of a hash are recycled at once, so the pointer may by now show
  * another flow: the generation in `state` tells, and whoever loses the exchange counts nothing.
  */
-static __always_inline enum tg_verdict close_flow(const struct tg_flow_key *ends,
-                                                  struct tg_flow *flow, __u64 state,
-                                                  enum tg_verdict verdict)
+static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg_flow *flow,
+                                       __u64 state)
 {
     struct tg_source *source = find_slot(flow->source_slot);
     struct tg_tally *service = find_service_tally(flow->service, is_ipv6(&ends->client));
@@ -78,16 +75,23 @@ static __always_inline enum tg_verdict close_flow(const struct tg_flow_key *ends
     __u64 closed = (state & ~0xffULL) | TG_FLOW_CLOSED;
 
     if (__sync_val_compare_and_swap(&flow->state, state, closed) != state)
-        return TG_PASS_UNKNOWN_FLOW;
+        return false;
 
     if (source)
         __sync_fetch_and_add(&source->tally.closed, 1);
     if (service)
-        __sync_fetch_and_add(&service->closed, 1);
+        service->closed++;
     if (network)
-        __sync_fetch_and_add(&network->closed, 1);
+        network->closed++;
     bpf_map_delete_elem(&flows, ends);
-    return verdict;
+    return true;
+}
+
+static __always_inline enum tg_verdict close_flow(const struct tg_flow_key *ends,
+                                                  struct tg_flow *flow, __u64 state,
+                                                  enum tg_verdict verdict)
+{
+    return close_once(ends, flow, state) ? verdict : TG_PASS_UNKNOWN_FLOW;
 }
 
 /*
@@ -186,15 +190,21 @@ static __always_inline enum tg_verdict follow_server(const struct packet *packet
     return close_if_finished(packet, flow, state);
 }
 
+/* Different from every other of the same ends, and open. */
+static __always_inline __u64 new_state(void)
+{
+    return (__u64)bpf_get_prandom_u32() << 8 | TG_FLOW_OPEN;
+}
+
 /* An ACK of no open flow: if it names the server's number, a connection has just been made. */
 static __always_inline enum tg_verdict open_flow(const struct packet *packet, __u16 service)
 {
-    struct tg_source_key key = source_key_of(packet, service);
+    struct tg_source_key key = source_key_of(&packet->ends.client, service);
     __u64 hash = hash_ends(&packet->ends);
     struct tg_pending *slot = find_pending(hash);
     enum tg_verdict verdict = check_ack(slot, hash, packet->ack_seq);
     struct tg_flow flow = {
-        .state = (__u64)bpf_get_prandom_u32() << 8 | TG_FLOW_OPEN,
+        .state = new_state(),
         .client_end = packet->seq,
         .client_ack = packet->ack_seq,
         .server_start = packet->ack_seq,
@@ -210,7 +220,7 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
     if (flow.source_slot == NO_SLOT)
         return TG_PASS_SOURCES_FULL;
     flow.opened_ns = now_ns();
-    flow.network = find_network(packet);
+    flow.network = find_network(&packet->ends.client);
     note_client(&flow, packet);
 
     /* Whoever inserts counts; another CPU with the same ACK finds the flow there. */

@@ -6,10 +6,10 @@
 #include "parse.h"
 
 /* The id of the service at the server's end, perhaps with TG_LEAVING; 0 if nobody guards it. */
-static __always_inline __u32 find_service(const struct packet *packet)
+static __always_inline __u32 find_service(const struct tg_flow_key *ends)
 {
-    struct tg_listener listener = {.addr = packet->ends.server, .port = packet->ends.server_port};
-    __u32 port = bpf_ntohs(packet->ends.server_port);
+    struct tg_listener listener = {.addr = ends->server, .port = ends->server_port};
+    __u32 port = bpf_ntohs(ends->server_port);
     const struct tg_port *entry = bpf_map_lookup_elem(&ports, &port);
     const __u32 *service;
 

@@ -16,12 +16,12 @@
 const volatile __be32 ipv6_source_mask[2] = {0, 0};
 const volatile __u32 sources_max = SOURCES_MAX;
 
-static __always_inline struct tg_source_key source_key_of(const struct packet *packet,
+static __always_inline struct tg_source_key source_key_of(const struct tg_addr *client,
                                                           __u16 service)
 {
-    struct tg_source_key key = {.addr = packet->ends.client, .service = service};
+    struct tg_source_key key = {.addr = *client, .service = service};
 
-    if (packet->ipv6) {
+    if (is_ipv6(client)) {
         key.addr.words[2] &= ipv6_source_mask[0];
         key.addr.words[3] &= ipv6_source_mask[1];
     }
@@ -98,14 +98,14 @@ static __always_inline bool claim(const struct tg_source_key *key)
 /* A SYN adds to tallies and makes no flow. */
 static __always_inline enum tg_verdict count_syn(const struct packet *packet, __u16 service)
 {
-    struct tg_source_key key = source_key_of(packet, service);
+    struct tg_source_key key = source_key_of(&packet->ends.client, service);
     struct tg_tally *tally = find_service_tally(service, packet->ipv6);
     struct tg_source *source;
     const __u32 *slot;
 
     if (tally)
         tally->syn++;
-    tally = find_network_tally(find_network(packet));
+    tally = find_network_tally(find_network(&packet->ends.client));
     if (tally)
         tally->syn++;
 

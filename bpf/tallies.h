@@ -25,9 +25,9 @@ static __always_inline struct tg_tally *find_service_tally(__u16 service, bool i
  * The id of the longest network that holds the client; 0 if there is none. A packet counts
  * there only: the daemon adds a network's nested networks to its own.
  */
-static __always_inline __u32 find_network(const struct packet *packet)
+static __always_inline __u32 find_network(const struct tg_addr *client)
 {
-    struct tg_prefix key = {.length_bits = 128, .addr = packet->ends.client};
+    struct tg_prefix key = {.length_bits = 128, .addr = *client};
     const struct tg_settings *now = find_settings();
     const struct tg_network *network;
 

@@ -92,7 +92,7 @@ __noinline enum tg_verdict judge_egress(const struct packet *packet, __u32 servi
 static __always_inline enum tg_verdict judge(const struct packet *packet, enum tg_verdict parsed,
                                              enum tg_hook hook)
 {
-    __u32 service = packet->ports_known ? find_service(packet) : 0;
+    __u32 service = packet->ports_known ? find_service(&packet->ends) : 0;
 
     if (packet->ports_known && (!service || (parsed != TG_UNDECIDED && service & TG_LEAVING)))
         return TG_PASS_NOT_WATCHED;

@@ -203,13 +203,13 @@ struct tg_flow {
     __u16 quiet_rounds; /* of reconcile without a packet; every packet writes 0 */
     __u8 absent_rounds; /* of reconcile in which no socket had these ends */
     __u8 socket_seen;   /* 1: a socket had them once, so its absence means something */
-    __u32 reserved;
+    __u32 aged_in;      /* the round that last counted its quiet and its absence */
 };
 TG_ABI_SIZE(struct tg_flow, 64);
 
 /*
- * What reconcile's programs say to the daemon, and it to them: never a map's value. A socket of
- * the kernel, as a flow would know it; its numbers are those of struct tg_flow.
+ * What reconcile's programs say to the daemon, and it to them; no map holds these. A socket of
+ * the kernel, with what a flow would know of it: the fields are named as in struct tg_flow.
  */
 struct tg_socket {
     struct tg_flow_key ends;
@@ -224,7 +224,7 @@ struct tg_socket {
 };
 TG_ABI_SIZE(struct tg_socket, 56);
 
-/* How a flow has fared without packets, and without a socket. */
+/* How long a flow has been without packets, and without a socket. */
 struct tg_flow_age {
     __u64 state; /* as the flow had it: closing it needs the same */
     struct tg_flow_key ends;
@@ -238,15 +238,22 @@ struct tg_flow_age {
 };
 TG_ABI_SIZE(struct tg_flow_age, 56);
 
-enum tg_mend_reason {
-    TG_MEND_SOCKET_GONE,
-    TG_MEND_IDLE,
+enum tg_closing_reason {
+    TG_CLOSING_SOCKET_GONE,
+    TG_CLOSING_IDLE,
 };
 
-/* One flow to close. */
-struct tg_mend {
+/* A flow to close, unless it has changed since it had this state. */
+struct tg_closing {
     __u64 state;
     struct tg_flow_key ends;
-    __u32 reason; /* enum tg_mend_reason */
+    __u32 reason; /* enum tg_closing_reason */
 };
-TG_ABI_SIZE(struct tg_mend, 48);
+TG_ABI_SIZE(struct tg_closing, 48);
+
+/* What became of a flow that the daemon asked for. */
+enum tg_mended {
+    TG_MENDED_NOT, /* it was as it should be, or has changed meanwhile */
+    TG_MENDED,
+    TG_MENDED_FULL, /* there is no room */
+};
