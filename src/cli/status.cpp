@@ -27,6 +27,16 @@ std::string mode_text(const object &answer)
     return mode + meaning + (is_set_at(answer, "strict") ? "; strict" : "");
 }
 
+std::string reconcile_text(const object &reconcile)
+{
+    const auto how = text_at(reconcile, "how");
+    return (how == "sockets" ? "with the kernel's sockets"
+            : how == "idle"  ? "by idle times"
+                             : how) +
+           "; adopted " + grouped_at(reconcile, "adopted") + ", closed " +
+           grouped_at(reconcile, "closed") + ", idle " + grouped_at(reconcile, "idle_closed");
+}
+
 std::string facts_text(const object &answer)
 {
     Table table{{left, left}};
@@ -34,6 +44,10 @@ std::string facts_text(const object &answer)
                              span_text(number_at(answer, "uptime_seconds"))});
     table.add({"mode", mode_text(answer)});
     table.add({"counting", "since " + time_text(number_at(answer, "counting_since"))});
+
+    if (const auto *reconcile = answer.if_contains("reconcile");
+        reconcile && reconcile->is_object())
+        table.add({"reconcile", reconcile_text(reconcile->get_object())});
 
     const char *label = "attached";
     for (const auto *each : objects_at(answer, "attachments")) {

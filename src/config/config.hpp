@@ -48,6 +48,13 @@ struct Gate {
     std::uint32_t networks_max = 1U << 16;
 };
 
+struct Reconcile {
+    std::optional<std::chrono::seconds> interval{30}; ///< none: off
+    std::chrono::seconds idle_open{3600};
+    std::chrono::seconds idle_half_closed{120};
+    std::chrono::seconds idle_closing{60};
+};
+
 struct State {
     std::string dir = "/var/lib/tallygate";
 };
@@ -78,6 +85,7 @@ struct Windows {
 struct Config {
     std::string file; ///< where it was read from; for messages
     Gate gate;
+    Reconcile reconcile;
     State state;
     Control control;
     Http http;

@@ -94,6 +94,20 @@ void read_gate(TableReader &table, Draft &draft)
         table.value("networks_max", number("a number", 1U, network_entries_max), gate.networks_max);
 }
 
+void read_reconcile(TableReader &table, Draft &draft)
+{
+    Reconcile &reconcile = draft.config.reconcile;
+
+    if (table.is_text("interval", "off"))
+        reconcile.interval.reset();
+    else
+        reconcile.interval = table.value("interval", duration(1s, 1h), *reconcile.interval);
+    reconcile.idle_open = table.value("idle_open", duration(1s, 7 * 24h), reconcile.idle_open);
+    reconcile.idle_half_closed =
+        table.value("idle_half_closed", duration(1s, 24h), reconcile.idle_half_closed);
+    reconcile.idle_closing = table.value("idle_closing", duration(1s, 24h), reconcile.idle_closing);
+}
+
 void read_state(TableReader &table, Draft &draft)
 {
     State &state = draft.config.state;
@@ -181,6 +195,7 @@ constexpr Section gate_section = {"gate", Shape::one, read_gate};
 /// In the order of reading: networks are held against a bound that gate sets.
 constexpr Section sections[] = {
     gate_section,
+    {"reconcile", Shape::one, read_reconcile},
     {"state", Shape::one, read_state},
     {"control", Shape::one, read_control},
     {"service", Shape::many, read_service},

@@ -70,6 +70,16 @@ struct AttachmentStatus {
     bool in_place = true;  ///< false once it was taken off, or its interface is gone
 };
 
+/// What became of differences between the flows and the kernel's sockets.
+struct ReconcileStatus {
+    std::string how;               ///< "sockets", "idle" (a gateway has no sockets), or "off"
+    std::uint64_t adopted = 0;     ///< flows made for connections that had none
+    std::uint64_t closed = 0;      ///< flows closed because their socket is gone
+    std::uint64_t idle_closed = 0; ///< flows closed because nothing passed for long
+    std::uint64_t rounds = 0; ///< since the daemon started; the others: since the tables' making
+    std::uint64_t half_closed = 0; ///< flows with one FIN, when the last round looked
+};
+
 struct GateStatus {
     std::string mode; ///< "observe" or "enforce"
     bool strict = false;
@@ -79,6 +89,7 @@ struct GateStatus {
     UnixTime counting_since; ///< when the maps were made
     std::vector<AttachmentStatus> attachments;
     std::vector<TableUse> tables;
+    ReconcileStatus reconcile;
     std::vector<std::string> warnings; ///< sentences for the operator
 };
 

@@ -47,6 +47,10 @@ private:
     void walk_claims();
     void walk_claims_slice();
     void watch_attachments();
+    void reconcile();
+    void reconcile_slice();
+    void end_reconcile(const std::string &problem);
+    void reconcile_soon(const config::Config &config);
     void show_warnings();
     Result<void> reload();
 
@@ -62,6 +66,11 @@ private:
     std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
     std::set<std::string> problems_; ///< of the attachments, as they were logged
     std::chrono::steady_clock::time_point claims_due_;
+    std::chrono::steady_clock::time_point reconcile_due_;
+    bool reconcile_under_way_ = false;
+    int reconcile_soon_ = 0;        ///< rounds that follow the last start or reload closely
+    std::string reconcile_problem_; ///< as it was logged
+    std::chrono::seconds reconcile_interval_{0};
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured

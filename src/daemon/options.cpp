@@ -39,6 +39,10 @@ kernel::GateOptions make_gate_options(const config::Config &config)
         gate.mode == config::Mode::enforce ? kernel::Mode::enforce : kernel::Mode::observe;
     options.strict = gate.strict;
     options.lease = gate.lease;
+    options.reconcile = {.interval = config.reconcile.interval,
+                         .idle_open = config.reconcile.idle_open,
+                         .idle_half_closed = config.reconcile.idle_half_closed,
+                         .idle_closing = config.reconcile.idle_closing};
     for (const auto &service : config.services)
         options.services.push_back({service.name, service.ports, service.listeners});
     for (const auto &network : config.networks)

@@ -38,7 +38,7 @@ void SnapshotKeeper::restore(kernel::KernelGate &gate, core::Questions &question
         restore_windows(*snapshot, gate, same_tables);
     if (same_tables)
         gate.resume(snapshot->told, sink);
-    else if (gate.maps_adopted())
+    else
         begin_at_present(gate, sink);
     questions.set_windows_since(windows_since_);
 }

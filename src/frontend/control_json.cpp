@@ -133,6 +133,16 @@ json::object attachment_object(const core::AttachmentStatus &attachment)
             {"adopted", attachment.adopted}};
 }
 
+json::object reconcile_object(const core::ReconcileStatus &reconcile)
+{
+    return {{"how", reconcile.how},
+            {"adopted", reconcile.adopted},
+            {"closed", reconcile.closed},
+            {"idle_closed", reconcile.idle_closed},
+            {"half_closed", reconcile.half_closed},
+            {"rounds", reconcile.rounds}};
+}
+
 json::object table_object(const core::TableUse &table)
 {
     return {{"name", table.name},
@@ -258,6 +268,7 @@ std::string status_json(const StatusReport &report)
                  {"services", array_of(report.services, service_object)},
                  {"monitors", array_of(monitors)},
                  {"tables", array_of(gate.tables, table_object)},
+                 {"reconcile", reconcile_object(gate.reconcile)},
                  {"verdicts", verdicts_object(report.verdicts)}});
 }
 

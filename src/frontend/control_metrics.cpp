@@ -114,6 +114,35 @@ void add_gate(Families &families, const StatusReport &report)
     attached.move_to(families);
 }
 
+struct ReconcileMetric {
+    const char *name;
+    const char *help;
+    MetricType type;
+    std::uint64_t core::ReconcileStatus::*value;
+};
+
+constexpr ReconcileMetric reconcile_metrics[] = {
+    {"tallygate_reconcile_adopted_total", "Flows made for connections that had none.",
+     MetricType::Counter, &core::ReconcileStatus::adopted},
+    {"tallygate_reconcile_closed_total", "Flows closed because their socket was gone.",
+     MetricType::Counter, &core::ReconcileStatus::closed},
+    {"tallygate_idle_closed_total", "Flows closed because nothing passed for long.",
+     MetricType::Counter, &core::ReconcileStatus::idle_closed},
+    {"tallygate_reconcile_rounds_total", "Rounds of comparing flows with sockets.",
+     MetricType::Counter, &core::ReconcileStatus::rounds},
+    {"tallygate_half_closed", "Flows with one FIN, when the last round looked.", MetricType::Gauge,
+     &core::ReconcileStatus::half_closed},
+};
+
+void add_reconcile(Families &families, const core::ReconcileStatus &reconcile)
+{
+    for (const auto &metric : reconcile_metrics) {
+        Family family{metric.name, metric.help, metric.type};
+        family.add({}, static_cast<double>(reconcile.*metric.value));
+        family.move_to(families);
+    }
+}
+
 void add_daemon(Families &families, const StatusReport &report)
 {
     const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
@@ -175,6 +204,7 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_gate(families, report);
     add_services(families, report.services);
     add_networks(families, report.networks);
+    add_reconcile(families, report.gate.reconcile);
     add_daemon(families, report);
     add_servers(families, servers);
     std::ostringstream out;

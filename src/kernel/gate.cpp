@@ -44,6 +44,12 @@ std::uint64_t clock_ns(clockid_t clock)
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+/// As the gate's programs see it: to the kernel's tick.
+std::chrono::nanoseconds monotonic_now()
+{
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(clock_ns(CLOCK_MONOTONIC_COARSE))};
+}
+
 Result<void> pin_all_maps(const PinDir &pins, const Program &program)
 {
     std::vector<std::pair<std::string, int>> maps;
@@ -120,9 +126,10 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     auto settings = MappedArray<tg_settings>::open(kept->map_fd("settings"), "settings");
     if (!settings)
         return settings.error();
-    return Parts{std::move(kept_pins), std::move(kept),     std::move(*services),
-                 std::move(*networks), std::move(*sources), std::move(*claims),
-                 std::move(*settings)};
+    auto reconcile = Reconcile::load(*kept);
+    return Parts{std::move(kept_pins), std::move(kept),      std::move(reconcile),
+                 std::move(*services), std::move(*networks), std::move(*sources),
+                 std::move(*claims),   std::move(*settings)};
 }
 
 KernelGate::KernelGate(Parts parts, ChangeSink sink)
@@ -190,6 +197,9 @@ void KernelGate::apply_settings(const GateOptions &options)
     volatile tg_settings &settings = parts_.settings[0];
 
     lease_ = options.lease;
+    reconcile_options_ = options.reconcile;
+    if (parts_.reconcile)
+        parts_.reconcile->configure(options.reconcile, Reconcile::Sockets::here);
     renew_lease();
     settings.networks_configured = static_cast<std::uint32_t>(parts_.networks.configured());
     settings.strict = options.strict ? 1 : 0;
@@ -212,6 +222,36 @@ void KernelGate::walk()
 Result<bool> KernelGate::walk_claims(std::uint32_t entries)
 {
     return parts_.claims.walk_some(entries, sink_);
+}
+
+Result<bool> KernelGate::begin_reconcile()
+{
+    if (!parts_.reconcile || !reconcile_options_.interval)
+        return false;
+    if (const auto begun = parts_.reconcile->begin(monotonic_now()); !begun)
+        return begun.error();
+    return true;
+}
+
+Result<bool> KernelGate::step_reconcile()
+{
+    return parts_.reconcile->step();
+}
+
+Result<void> KernelGate::adopt_connections()
+{
+    if (!parts_.reconcile || !reconcile_options_.interval)
+        return {};
+    if (const auto begun = parts_.reconcile->begin(monotonic_now(), Reconcile::Adopt::at_once);
+        !begun)
+        return begun.error();
+    for (;;) {
+        const auto done = parts_.reconcile->step();
+        if (!done)
+            return done.error();
+        if (*done)
+            return {};
+    }
 }
 
 void KernelGate::resume(const core::Told &told, const LiveSink &sink)
@@ -325,11 +365,51 @@ std::vector<std::string> KernelGate::warnings(const std::vector<core::TableUse> 
             sentences.push_back(std::to_string(packets) + " packets left as " +
                                 verdict_labels[verdict] + ": a table was full, and what they " +
                                 "belong to went uncounted");
+    add_reconcile_warnings(sentences);
     for (const auto &layout : parts_.pins->other_layouts())
         sentences.push_back("pins of another version are in " + parts_.pins->path() + "/" + layout +
                             ": `tallygated detach --pin-dir " + parts_.pins->path() +
                             "` removes them, and what is counted here with them");
     return sentences;
+}
+
+core::ReconcileStatus KernelGate::reconcile_status() const
+{
+    const auto progress =
+        MapView<std::uint32_t, tg_progress>::open(parts_.program->map_fd("progress"), "progress");
+    core::ReconcileStatus status;
+
+    status.how = parts_.reconcile && reconcile_options_.interval ? "sockets" : "off";
+    if (parts_.reconcile) {
+        status.rounds = parts_.reconcile->rounds();
+        status.half_closed = parts_.reconcile->half_closed();
+    }
+    if (!progress)
+        return status;
+    if (const auto counts = progress->find(0); counts && *counts) {
+        status.adopted = (*counts)->reconcile_adopted;
+        status.closed = (*counts)->reconcile_closed;
+        status.idle_closed = (*counts)->idle_closed;
+    }
+    return status;
+}
+
+void KernelGate::add_reconcile_warnings(std::vector<std::string> &sentences) const
+{
+    if (!reconcile_options_.interval)
+        return;
+    if (!parts_.reconcile) {
+        sentences.push_back("flows are not compared with the kernel's sockets: " +
+                            parts_.reconcile.error().message);
+        return;
+    }
+    if (const auto count = parts_.reconcile->unadopted(); count != 0)
+        sentences.push_back(std::to_string(count) +
+                            " connections are not counted: there was no room for their flows");
+    if (const auto count = parts_.reconcile->elsewhere(); count != 0)
+        sentences.push_back(std::to_string(count) +
+                            " flows have no socket in this network namespace, as if they were " +
+                            "forwarded: what no packet closes, reconcile.idle_open does");
 }
 
 core::UnixTime KernelGate::counting_since() const
@@ -351,6 +431,7 @@ core::GateStatus KernelGate::status() const
     status.counting_since = counting_since();
     status.attachments = attachments_->status();
     status.tables = table_uses();
+    status.reconcile = reconcile_status();
     status.warnings = warnings(status.tables);
     return status;
 }

@@ -19,6 +19,7 @@
 #include "kernel/options.hpp"
 #include "kernel/pins.hpp"
 #include "kernel/program.hpp"
+#include "kernel/reconcile.hpp"
 #include "kernel/services.hpp"
 #include "kernel/walk.hpp"
 
@@ -46,6 +47,14 @@ public:
     Result<void> skip_to_present(const LiveSink &sink);
     /// What the sink was told so far, which a later daemon may resume.
     core::Told told() const { return {parts_.sources.told(), parts_.claims.told()}; }
+
+    /// Begins a round of comparing flows with sockets, if that is configured and can be had;
+    /// says whether it did.
+    Result<bool> begin_reconcile();
+    /// Goes on with it by a few hundred entries, and says whether it is complete.
+    Result<bool> step_reconcile();
+    /// For tables that were made just now: a flow for every connection that is open already.
+    Result<void> adopt_connections();
 
     bool maps_adopted() const { return parts_.program->maps_adopted(); }
     const std::map<std::string, core::ServiceId> &service_ids() const
@@ -77,6 +86,7 @@ private:
     struct Parts {
         std::unique_ptr<PinDir> pins;
         std::unique_ptr<Program> program;
+        Result<Reconcile> reconcile; ///< or why there is none: the gate counts without it
         ServiceTable services;
         NetworkTable networks;
         SourceWalk sources;
@@ -93,12 +103,15 @@ private:
     std::vector<core::TableUse> table_uses() const;
     std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
     std::uint64_t live_total() const;
+    core::ReconcileStatus reconcile_status() const;
+    void add_reconcile_warnings(std::vector<std::string> &sentences) const;
 
     Parts parts_;
     std::optional<Attachments> attachments_;
     std::optional<GateOptions> configured_; ///< what was last taken whole
     ChangeSink sink_;
     std::chrono::seconds lease_{60};
+    ReconcileOptions reconcile_options_;
 };
 
 } // namespace tallygate::kernel

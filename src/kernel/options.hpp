@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,15 @@ struct NetworkOption {
     Block block;
 };
 
+/// How flows that no packet closes come to their end.
+struct ReconcileOptions {
+    std::optional<std::chrono::seconds> interval{30}; ///< between rounds; none: off
+    /// Of flows that nothing says end on this host.
+    std::chrono::seconds idle_open{3600};
+    std::chrono::seconds idle_half_closed{120}; ///< one FIN was seen
+    std::chrono::seconds idle_closing{60};      ///< both, and not both acknowledged
+};
+
 /// What the gate is asked to be. The daemon makes it from its configuration.
 struct GateOptions {
     std::string pin_dir;
@@ -43,6 +53,7 @@ struct GateOptions {
     Mode mode = Mode::observe;
     bool strict = false;
     std::chrono::seconds lease{60};
+    ReconcileOptions reconcile;
     std::vector<ServiceOption> services;
     std::vector<NetworkOption> networks;
 };

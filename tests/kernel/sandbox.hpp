@@ -228,6 +228,11 @@ public:
         return conversation;
     }
 
+    void send(const Conversation &conversation, const Segment &segment) const
+    {
+        pass(conversation, segment);
+    }
+
     void disconnect(const Conversation &conversation)
     {
         pass(conversation, {Side::client, rst, 1, 0, 0, TG_PASS_CLOSED_RST});

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Reconcile: rounds that compare the flows with the sockets of this network namespace, and mend
+// what differs. A difference is mended when two rounds in a row have found it, and no packet has
+// passed meanwhile: what is on its way looks like a difference for a moment.
+//
+// A flow is closed
+//   - because its socket is gone, if it had one, or if other flows to the same address and port
+//     have: then connections to there end here, and not in a container or behind this host;
+//   - because it was idle, if nothing says that it ends here (on a gateway nothing does).
+// A flow that has a socket is never closed for being idle.
+#pragma once
+
+#include <tallygate/abi.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/address.hpp"
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "core/seams.hpp"
+#include "kernel/options.hpp"
+#include "kernel/program.hpp"
+
+// The generated skeleton.
+struct reconcile;
+
+namespace tallygate::kernel {
+
+class Reconcile {
+public:
+    /// Are there sockets to compare with? On a gateway there are none.
+    enum class Sockets : std::uint8_t { here, elsewhere };
+    /// When is a connection without a flow adopted? At once is for tables that were made just now.
+    enum class Adopt : std::uint8_t { after_two_rounds, at_once };
+
+    /// Loads its programs, over the maps of `program`, which must outlive this.
+    static Result<Reconcile> load(const Program &program);
+
+    Reconcile(Reconcile &&) noexcept;
+    Reconcile &operator=(Reconcile &&) = delete;
+    ~Reconcile();
+
+    void configure(const ReconcileOptions &options, Sockets sockets);
+
+    /// Begins a round; one that was under way is given up. Flows that opened later than `now`, on
+    /// CLOCK_MONOTONIC, do not age in it.
+    Result<void> begin(std::chrono::nanoseconds now, Adopt adopt = Adopt::after_two_rounds);
+    /// Goes on with the round by a few hundred sockets or flows, and says whether it is complete.
+    Result<bool> step();
+
+    /// Since this was loaded.
+    std::uint64_t rounds() const { return rounds_; }
+    /// Flows with one FIN in the last complete round.
+    std::uint64_t half_closed() const { return half_closed_; }
+    /// Connections that found no room for a flow in the last complete round.
+    std::uint64_t unadopted() const { return unadopted_; }
+    /// Flows in the last complete round that are long quiet, and end nobody knows where.
+    std::uint64_t elsewhere() const { return elsewhere_; }
+
+private:
+    enum class Phase : std::uint8_t { idle, sockets, flows };
+
+    struct Destroy {
+        void operator()(reconcile *skeleton) const;
+    };
+    struct EndsOrder {
+        bool operator()(const tg_flow_key &one, const tg_flow_key &other) const;
+    };
+
+    Reconcile() = default;
+    Result<void> attach_iterators();
+    Result<void> open_sockets();
+    Result<void> open_flows();
+    Result<void> look_at(const tg_socket &socket);
+    Result<void> look_at(const tg_flow_age &age);
+    bool ends_here(const tg_flow_age &age) const;
+    std::optional<tg_closing_reason> reason_to_close(const tg_flow_age &age) const;
+    bool is_idle(const tg_flow_age &age) const;
+    void finish_round();
+
+    std::unique_ptr<reconcile, Destroy> skeleton_;
+    Fd socket_iterator_; ///< links, each of which opens any number of passes
+    Fd flow_iterator_;
+    Fd pass_; ///< the one under way
+    Phase phase_ = Phase::idle;
+    Adopt adopt_ = Adopt::after_two_rounds;
+    ReconcileOptions options_;
+    Sockets sockets_ = Sockets::here;
+    std::set<tg_flow_key, EndsOrder> without_flow_; ///< sockets in this round
+    std::set<tg_flow_key, EndsOrder> without_flow_before_;
+    std::set<Endpoint> ends_here_; ///< addresses and ports at which sockets of flows were seen
+    std::uint64_t rounds_ = 0;
+    std::uint64_t half_closed_ = 0;
+    std::uint64_t unadopted_ = 0;
+    std::uint64_t elsewhere_ = 0;
+    struct {
+        std::uint64_t half_closed, unadopted, elsewhere;
+    } so_far_{}; ///< in this round
+};
+
+} // namespace tallygate::kernel
