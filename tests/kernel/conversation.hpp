@@ -43,8 +43,17 @@ struct Conversation {
     std::uint32_t client_start = 1000;
     std::uint32_t server_start = 5000;
 
-    /// The segment as it passes the card.
+    /// The segment as it passes the card. One of more than an Ethernet frame is a super-packet, of
+    /// which a program reads the headers and a little more.
     [[nodiscard]] Packet packet(const Segment &segment) const
+    {
+        const auto whole = build(segment);
+        return segment.payload_bytes > frame_payload_max ? whole.readable_to(readable_bytes)
+                                                         : whole;
+    }
+
+    /// The segment with all its bytes to be read.
+    [[nodiscard]] Packet build(const Segment &segment) const
     {
         const bool in = segment.from == client;
         Tcp tcp{.from = in ? client_port : server_port,
@@ -56,10 +65,17 @@ struct Conversation {
             tcp.ack_seq = segment.ack_seq + (in ? server_start : client_start);
         const auto &from = in ? client_address : server_address;
         const auto &to = in ? server_address : client_address;
+        /* Above 64 KiB, which only the kernel itself builds, IP names no length. */
+        const auto named =
+            segment.payload_bytes > ip_payload_max ? std::optional(0u) : std::nullopt;
         if (ipv6)
-            return Ethernet{} / Ipv6{.from = from, .to = to} / tcp;
-        return Ethernet{} / Ipv4{.from = from, .to = to} / tcp;
+            return Ethernet{} / Ipv6{.from = from, .to = to, .payload_bytes = named} / tcp;
+        return Ethernet{} / Ipv4{.from = from, .to = to, .total_bytes = named} / tcp;
     }
+
+    static constexpr std::uint32_t frame_payload_max = 1460;
+    static constexpr std::uint32_t ip_payload_max = 65535 - 40;
+    static constexpr std::size_t readable_bytes = 128;
 };
 
 inline Conversation ipv6_conversation()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Connections from first SYN to close, seen from both hooks. A story is a table of segments;
-// each is told in both families, through both ingress programs, and with numbers that wrap at
-// every point of it.
+// each is told in both families, along every path through the gate's programs, and with numbers
+// that wrap at every point of it.
 #include "kernel/conversation.hpp"
 #include "kernel/gate_fixture.hpp"
 
@@ -87,6 +87,12 @@ const Story handshakes[] = {
         {client, rst,         1, 0,   0, TG_PASS_UNKNOWN_FLOW}}, 0, 0},
     {"the banner before the ACK opens nothing", asked + Segments{
         {server, ack | psh,   1, 1, 100, TG_PASS_UNKNOWN_FLOW}}, 0, 0},
+    {"our own connection from the guarded port", {
+        {server, syn,         0, 0,   0, TG_PASS_UNKNOWN_FLOW},
+        {client, syn | ack,   0, 1,   0, TG_PASS_SYN_ACK_IN},
+        {server, ack,         1, 1,   0, TG_PASS_UNKNOWN_FLOW},
+        {client, ack | psh,   1, 1, 100, TG_PASS_UNKNOWN_FLOW},
+        {server, rst,         1, 0,   0, TG_PASS_UNKNOWN_FLOW}}, 0, 0},
     {"the server refuses", {
         {client, syn,         0, 0,   0, TG_PASS_SYN},
         {server, rst | ack,   0, 1,   0, TG_PASS_UNKNOWN_FLOW}}, 0, 0},
@@ -301,6 +307,46 @@ const Story long_lives[] = {
         {client, ack,    before, 1,   0, TG_PASS_OPEN_FLOW}}, 1, 0},
 };
 
+/* GSO on the way out, GRO on the way in: many segments in one packet, and a FIN in the last. */
+const Story super_packets[] = {
+    {"the server's FIN behind 16 KiB", talked + Segments{
+        {server, fin | ack, 101,      51, 16192, TG_PASS_OPEN_FLOW},
+        {client, ack,        51,   16293,     0, TG_PASS_OPEN_FLOW},
+        {client, fin | ack,  51,   16294,     0, TG_PASS_OPEN_FLOW},
+        {server, ack,     16294,      52,     0, TG_PASS_CLOSED_FIN}}, 1, 1},
+    {"the data acknowledged, and the FIN behind it not", talked + Segments{
+        {server, fin | ack, 101,      51, 16192, TG_PASS_OPEN_FLOW},
+        {client, fin | ack,  51,   16293,     0, TG_PASS_OPEN_FLOW},
+        {server, ack,     16294,      52,     0, TG_PASS_OPEN_FLOW}}, 1, 0},
+    {"one segment of it acknowledged", talked + Segments{
+        {server, fin | ack, 101,      51, 16192, TG_PASS_OPEN_FLOW},
+        {client, fin | ack,  51,    1549,     0, TG_PASS_OPEN_FLOW},
+        {server, ack,     16294,      52,     0, TG_PASS_OPEN_FLOW}}, 1, 0},
+    {"64 KiB of the server, acknowledged in full", talked + Segments{
+        {server, ack,       101,      51, 65495, TG_PASS_OPEN_FLOW},
+        {client, ack,        51,   65596,     0, TG_PASS_OPEN_FLOW},
+        {client, ack,        51,   65597,     0, TG_PASS_OUT_OF_WINDOW}}, 1, 0},
+    {"the server's FIN behind more than 64 KiB", talked + Segments{
+        {server, fin | ack, 101,      51, 150000, TG_PASS_OPEN_FLOW},
+        {client, fin | ack,  51,  150102,     0, TG_PASS_OPEN_FLOW},
+        {server, ack,    150102,      52,     0, TG_PASS_CLOSED_FIN}}, 1, 1},
+    {"a RST at the end of 60,000 bytes of the client", talked + Segments{
+        {client, ack | psh,  51,     101, 60000, TG_PASS_OPEN_FLOW},
+        {client, rst,     60051,       0,     0, TG_PASS_CLOSED_RST}}, 1, 1},
+    {"a RST past the end of them", talked + Segments{
+        {client, ack | psh,  51,     101, 60000, TG_PASS_OPEN_FLOW},
+        {client, rst,     60052,       0,     0, TG_PASS_RST_IGNORED}}, 1, 0},
+    {"the client's FIN behind 60,000 bytes", talked + Segments{
+        {client, fin | ack,  51,     101, 60000, TG_PASS_OPEN_FLOW},
+        {server, fin | ack, 101,   60051,     0, TG_PASS_OPEN_FLOW},
+        {client, ack,     60052,     102,     0, TG_PASS_OPEN_FLOW},
+        {server, ack,       102,   60052,     0, TG_PASS_CLOSED_FIN}}, 1, 1},
+    {"more than 64 KiB of the client", talked + Segments{
+        {client, fin | ack,  51,     101, 150000, TG_PASS_OPEN_FLOW},
+        {server, fin | ack, 101,  150052,     0, TG_PASS_OPEN_FLOW},
+        {client, ack,    150052,     102,     0, TG_PASS_CLOSED_FIN}}, 1, 1},
+};
+
 const struct {
     const char *name;
     std::uint32_t client_start;
@@ -317,28 +363,45 @@ const struct {
 
 class Flows : public Gate {
 protected:
-    void tell(const Story &story, const Conversation &conversation, Program ingress)
+    void tell_only(const Segments &segments, const Conversation &conversation, const Path &path)
     {
-        const auto flows_before = flows();
-        const auto totals_before = totals();
-        const auto source = conversation.ipv6 ? "2001:db8:0:10::" : conversation.client_address;
-        const auto slot_before = slot_tally(source).value_or(tg_tally{});
-        for (std::size_t i = 0; i < story.segments.size(); i++) {
-            const auto &segment = story.segments[i];
+        for (std::size_t i = 0; i < segments.size(); i++) {
+            const auto &segment = segments[i];
             SCOPED_TRACE(testing::Message() << "segment " << i + 1);
-            const auto program = segment.from == client ? ingress : Program::tc_egress;
+            const auto program = segment.from == client ? path.ingress : path.egress;
             const auto verdict = send(conversation.packet(segment), program);
             EXPECT_STREQ(verdict_name(verdict), verdict_name(segment.verdict));
             EXPECT_GE(live(), 0);
             EXPECT_EQ(flows(), static_cast<std::size_t>(live()));
         }
+    }
+
+    void tell(const Story &story, const Conversation &conversation, const Path &path)
+    {
+        const auto totals_before = totals();
+        const auto source = conversation.ipv6 ? "2001:db8:0:10::" : conversation.client_address;
+        const auto slot_before = slot_tally(source).value_or(tg_tally{});
+        tell_only(story.segments, conversation, path);
+
         const auto sum = totals();
         const auto slot = slot_tally(source).value_or(tg_tally{});
         EXPECT_EQ(sum.opened - totals_before.opened, story.opened);
         EXPECT_EQ(sum.closed - totals_before.closed, story.closed);
         EXPECT_EQ(slot.opened - slot_before.opened, story.opened);
         EXPECT_EQ(slot.closed - slot_before.closed, story.closed);
-        EXPECT_EQ(flows() - flows_before, story.opened - story.closed);
+        EXPECT_EQ(flows(), story.opened - story.closed);
+
+        if (story.opened != story.closed)
+            send(conversation.packet({server, rst, 0, 0, 0, TG_PASS_CLOSED_RST}), path.egress);
+        EXPECT_EQ(flows(), 0u) << "what our own server resets is closed";
+    }
+
+    static tg_flow_key key_of(const Conversation &conversation)
+    {
+        return {.client = to_addr(conversation.client_address),
+                .server = to_addr(conversation.server_address),
+                .client_port = htons(static_cast<std::uint16_t>(conversation.client_port)),
+                .server_port = htons(static_cast<std::uint16_t>(conversation.server_port))};
     }
 
     template <std::size_t count>
@@ -346,16 +409,17 @@ protected:
     {
         for (const auto &story : stories)
             for (const auto &start : starts)
-                for (const auto program : ingress_programs)
+                for (const auto &path : paths)
                     for (const bool ipv6 : {false, true}) {
                         SCOPED_TRACE(testing::Message()
                                      << story.name << ", " << (ipv6 ? "IPv6" : "IPv4") << ", "
-                                     << program_name(program) << ", " << start.name);
+                                     << program_name(path.ingress) << " and "
+                                     << program_name(path.egress) << ", " << start.name);
                         auto conversation = ipv6 ? ipv6_conversation() : Conversation{};
                         conversation.client_port = next_port_++;
                         conversation.client_start = start.client_start;
                         conversation.server_start = start.server_start;
-                        tell(story, conversation, program);
+                        tell(story, conversation, path);
                     }
     }
 
@@ -384,12 +448,73 @@ TEST_F(Flows, StayOpenThroughWhatHappensInALongLife)
     tell_all(long_lives);
 }
 
+TEST_F(Flows, MoveOnByAllThatASuperPacketCarries)
+{
+    tell_all(super_packets);
+}
+
+// clang-format off
+/* From our server to another's, with the gate's sides: who sends in is the other server. */
+const Segments outbound = {
+    {server, syn,             0, 0,   0, TG_PASS_NOT_WATCHED},
+    {client, syn | ack,       0, 1,   0, TG_PASS_NOT_WATCHED},
+    {server, ack,             1, 1,   0, TG_PASS_NOT_WATCHED},
+    {client, ack | psh,       1, 1, 100, TG_PASS_NOT_WATCHED},
+    {server, ack | psh,       1, 101, 9, TG_PASS_NOT_WATCHED},
+    {client, fin | ack,     101, 10,  0, TG_PASS_NOT_WATCHED},
+    {server, fin | ack,      10, 102, 0, TG_PASS_NOT_WATCHED},
+    {client, ack,           102, 11,  0, TG_PASS_NOT_WATCHED},
+};
+// clang-format on
+
+TEST_F(Flows, AreNotOfConnectionsThatOurOwnServerMakes)
+{
+    for (const auto &path : paths)
+        for (const bool ipv6 : {false, true}) {
+            auto conversation = ipv6 ? ipv6_conversation() : Conversation{};
+            conversation.client_port = 25;
+            conversation.server_port = 45678;
+            tell({"outbound", outbound, 0, 0}, conversation, path);
+        }
+    EXPECT_EQ(totals().syn, 0u);
+    EXPECT_EQ(claims(), 0u);
+    EXPECT_EQ(pending_in_use(), 0u);
+}
+
+class LargeFrames : public Flows {
+protected:
+    [[nodiscard]] GateOptions options() const override { return {.fragments = true}; }
+};
+
+TEST_F(LargeFrames, AreReadByTheirHeadersAndCountedByTheirLength)
+{
+    for (const bool ipv6 : {false, true}) {
+        const auto conversation = ipv6 ? ipv6_conversation() : Conversation{};
+        const std::uint32_t payload = 9000 - (ipv6 ? 60 : 40);
+        tell_only(talked, conversation, {Program::xdp, Program::xdp_inside});
+        const Segment from_client{client, ack, 51, 101, payload, TG_PASS_OPEN_FLOW};
+        EXPECT_STREQ(verdict_name(send(conversation.build(from_client))), "pass_open_flow");
+        const Segment from_server{server, fin | ack, 101, 51, payload, TG_PASS_OPEN_FLOW};
+        EXPECT_STREQ(verdict_name(send(conversation.build(from_server), Program::xdp_inside)),
+                     "pass_open_flow");
+
+        const auto flow = get<tg_flow>(maps().flows, key_of(conversation));
+        ASSERT_TRUE(flow);
+        EXPECT_EQ(flow->client_end - conversation.client_start, 51 + payload);
+        EXPECT_EQ(flow->server_end - conversation.server_start, 101 + payload + 1);
+    }
+}
+
+TEST_F(LargeFrames, AreFollowedLikeOthers)
+{
+    tell_all(fin_closes);
+    tell_all(super_packets);
+}
+
 TEST_F(Flows, TakeThePayloadsLengthFromIpAndNotFromTheFrame)
 {
     const Conversation conversation;
-    for (const auto &segment : opened)
-        send(conversation.packet(segment),
-             segment.from == client ? Program::xdp : Program::tc_egress);
+    tell_only(opened, conversation, paths[0]);
     const auto padded = conversation.packet({client, ack, 1, 1, 0, TG_PASS_OPEN_FLOW}).pad_to(60);
     EXPECT_STREQ(verdict_name(send(padded)), "pass_open_flow");
     const auto reset = conversation.packet({client, rst, 2, 0, 0, TG_PASS_RST_IGNORED});
@@ -400,14 +525,8 @@ TEST_F(Flows, RememberWhenTheyOpened)
 {
     const Conversation conversation;
     set_clock(77s);
-    for (const auto &segment : opened)
-        send(conversation.packet(segment),
-             segment.from == client ? Program::xdp : Program::tc_egress);
-    const tg_flow_key key{.client = to_addr(conversation.client_address),
-                          .server = to_addr(conversation.server_address),
-                          .client_port = htons(40000),
-                          .server_port = htons(25)};
-    const auto flow = get<tg_flow>(maps().flows, key);
+    tell_only(opened, conversation, paths[0]);
+    const auto flow = get<tg_flow>(maps().flows, key_of(conversation));
     ASSERT_TRUE(flow);
     EXPECT_EQ(flow->opened_ns, 77'000'000'000u);
     EXPECT_EQ(flow->service, smtp);
@@ -418,7 +537,7 @@ TEST_F(Flows, RememberWhenTheyOpened)
 TEST_F(Flows, ClosingIsNeverDropped)
 {
     set_mode(TG_MODE_ENFORCE, true, 2h);
-    tell({"strict", opened + closed_by_client, 1, 1}, Conversation{}, Program::xdp);
+    tell({"strict", opened + closed_by_client, 1, 1}, Conversation{}, paths[0]);
 }
 
 } // namespace

@@ -33,7 +33,8 @@ inline constexpr std::uint16_t ae = 0x100; ///< accurate ECN, once the nonce sum
 /// follow from the layers; whatever a layer names itself stays as it is named.
 struct Packet {
     std::vector<std::uint8_t> bytes;
-    std::optional<std::size_t> cut; ///< the wire lost what lies beyond
+    std::optional<std::size_t> cut;      ///< the wire lost what lies beyond
+    std::optional<std::size_t> readable; ///< the frame goes on, where no program can read it
 
     bool ipv6 = false;
     std::size_t ip_at = 0;
@@ -75,7 +76,23 @@ struct Packet {
         auto arrived = bytes;
         if (cut)
             arrived.resize(*cut);
+        if (readable)
+            arrived.resize(std::min(*readable, arrived.size()));
         return arrived;
+    }
+
+    /// How long the gate is to believe that the frame is; 0: as long as what arrives.
+    [[nodiscard]] std::uint32_t announced_frame_bytes() const
+    {
+        return readable ? static_cast<std::uint32_t>(cut.value_or(bytes.size())) : 0;
+    }
+
+    /// Of which a program can read `count` bytes, as of a super-packet before segmentation.
+    [[nodiscard]] Packet readable_to(std::size_t count) const
+    {
+        Packet deep = *this;
+        deep.readable = count;
+        return deep;
     }
 
     /// The first `count` bytes, as if the wire had lost the rest.
@@ -386,6 +403,18 @@ inline Packet operator/(Packet packet, const Udp &udp)
     packet.append_zeros(udp.payload_bytes);
     packet.settle();
     return packet;
+}
+
+/// A packet without its link in a tunnel: IP in IP at once, or behind the outer packet's UDP.
+inline Packet operator/(Packet outer, const Packet &inner)
+{
+    if (outer.transport == 0)
+        outer.set_protocol(inner.ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+    const auto wire = inner.wire();
+    outer.bytes.insert(outer.bytes.end(), wire.begin() + static_cast<long>(inner.ip_at),
+                       wire.end());
+    outer.settle();
+    return outer;
 }
 
 inline Packet operator/(Packet packet, const Zeros &zeros)

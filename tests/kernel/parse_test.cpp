@@ -348,13 +348,15 @@ TEST_F(Parse, SaysWhyEachPacketWentOut)
     const auto cases = all_cases();
     for (const auto &setting : settings) {
         set_mode(setting.mode, setting.strict, setting.lease_until);
-        for (const auto &row : cases) {
-            SCOPED_TRACE(testing::Message() << row.name << ", " << setting.name);
-            if (row.verdict == TG_PASS_BOGON || !row.packet.ip_at ||
-                !fits(row.packet, Program::tc_egress))
-                continue;
-            expect({row.name, row.verdict, row.packet.answered()}, Program::tc_egress,
-                   verdict_on_answer(row.verdict));
+        for (const auto program : egress_programs) {
+            for (const auto &row : cases) {
+                SCOPED_TRACE(testing::Message() << row.name << ", through " << program_name(program)
+                                                << ", " << setting.name);
+                if (row.verdict == TG_PASS_BOGON || !row.packet.ip_at || !fits(row.packet, program))
+                    continue;
+                expect({row.name, row.verdict, row.packet.answered()}, program,
+                       verdict_on_answer(row.verdict));
+            }
         }
     }
     EXPECT_EQ(flows(), 0u);
@@ -372,6 +374,8 @@ const PacketCase egress_cases[] = {
         (eth / Ipv4{.total_bytes = 0} / Tcp{}).answered()},
     {"above 64 KiB IPv6 names no length",   TG_PASS_SYN_ACK,
         (eth / Ipv6{.payload_bytes = 0} / Tcp{}).answered()},
+    {"the same behind its jumbo option",    TG_PASS_SYN_ACK,
+        (eth / Ipv6{.payload_bytes = 0} / HopByHop{} / Tcp{}).answered()},
 };
 
 const PacketCase no_length_cases[] = {
@@ -386,9 +390,11 @@ const PacketCase no_length_cases[] = {
 
 TEST_F(Parse, TellsTheDirectionsApart)
 {
-    for (const auto &row : egress_cases) {
-        SCOPED_TRACE(row.name);
-        expect(row, Program::tc_egress, row.verdict);
+    for (const auto program : egress_programs) {
+        for (const auto &row : egress_cases) {
+            SCOPED_TRACE(testing::Message() << row.name << ", " << program_name(program));
+            expect(row, program, row.verdict);
+        }
     }
     for (const auto program : ingress_programs) {
         for (const auto &row : no_length_cases) {

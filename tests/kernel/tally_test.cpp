@@ -27,8 +27,10 @@ protected:
     tg_verdict pass(const Conversation &conversation, const Segment &segment)
     {
         return send(conversation.packet(segment),
-                    segment.from == client ? Program::xdp : Program::tc_egress);
+                    segment.from == client ? path_.ingress : path_.egress);
     }
+
+    void take(const Path &path) { path_ = path; }
 
     tg_verdict send_syn(const Conversation &conversation)
     {
@@ -65,6 +67,9 @@ protected:
         EXPECT_EQ(tally.opened, opened);
         EXPECT_EQ(tally.closed, closed);
     }
+
+private:
+    Path path_ = paths[0];
 };
 
 // clang-format off
@@ -434,14 +439,21 @@ protected:
 /* One place for every handshake: who answers last is proven, and nobody by another's number. */
 TEST_F(NarrowPending, ACollisionOverwritesAndProvesNobodyElse)
 {
-    const auto first = from("192.0.2.1");
-    const auto second = from("192.0.2.2");
-    pass(first, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
-    pass(second, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
-    EXPECT_STREQ(verdict_name(acknowledge(first)), "pass_unknown_flow");
-    EXPECT_STREQ(verdict_name(acknowledge(second)), "pass_opened");
-    EXPECT_STREQ(verdict_name(answer_and_ack(first)), "pass_opened");
-    EXPECT_EQ(flows(), 2u);
+    std::size_t open = 0;
+    unsigned port = 40000;
+    for (const auto &path : paths)
+        for (const bool ipv6 : {false, true}) {
+            SCOPED_TRACE(testing::Message() << program_name(path.ingress) << ", IPv6: " << ipv6);
+            take(path);
+            const auto first = from(ipv6 ? "2001:db8:0:1::1" : "192.0.2.1", ++port);
+            const auto second = from(ipv6 ? "2001:db8:0:2::1" : "192.0.2.2", ++port);
+            pass(first, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
+            pass(second, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
+            EXPECT_STREQ(verdict_name(acknowledge(first)), "pass_unknown_flow");
+            EXPECT_STREQ(verdict_name(acknowledge(second)), "pass_opened");
+            EXPECT_STREQ(verdict_name(answer_and_ack(first)), "pass_opened");
+            EXPECT_EQ(flows(), open += 2);
+        }
 }
 
 /* A million SYNs would be the same: nothing of a connection is kept before its proof. */
