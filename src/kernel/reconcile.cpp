@@ -23,7 +23,10 @@ constexpr std::size_t slice_records = 580;
 constexpr std::size_t without_flow_max = 1U << 16;
 constexpr std::size_t ends_here_max = 1U << 12;
 
+// A difference lasts two rounds before it is mended, and no packet passes between them. The first
+// quiet round may have begun just after the last packet.
 constexpr std::uint8_t absent_rounds_min = 2;
+constexpr std::uint16_t quiet_rounds_min = 2;
 
 Endpoint listener_of(const tg_flow_key &ends)
 {
@@ -256,7 +259,6 @@ bool Reconcile::ends_here(const tg_flow_age &age) const
     return age.socket_seen || ends_here_.contains(listener_of(age.ends));
 }
 
-/// A flow's first quiet round may have begun just after its last packet: one round more.
 bool Reconcile::is_idle(const tg_flow_age &age) const
 {
     const auto fins = age.client_fin_seen + age.server_fin_seen;
@@ -269,7 +271,7 @@ bool Reconcile::is_idle(const tg_flow_age &age) const
 
 std::optional<tg_closing_reason> Reconcile::reason_to_close(const tg_flow_age &age) const
 {
-    if (age.quiet_rounds == 0)
+    if (age.quiet_rounds < quiet_rounds_min)
         return std::nullopt;
     if (sockets_ == Sockets::here) {
         if (age.absent_rounds < absent_rounds_min)
