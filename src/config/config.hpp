@@ -70,6 +70,7 @@ struct Http {
 struct Service {
     std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
+    bool any_port = false;            ///< all ports of all addresses: for replay alone
     std::vector<Endpoint> listeners;  ///< or these alone
 };
 

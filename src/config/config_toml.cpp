@@ -98,10 +98,7 @@ void read_reconcile(TableReader &table, Draft &draft)
 {
     Reconcile &reconcile = draft.config.reconcile;
 
-    if (table.is_text("interval", "off"))
-        reconcile.interval.reset();
-    else
-        reconcile.interval = table.value("interval", duration(1s, 1h), *reconcile.interval);
+    reconcile.interval = table.value("interval", duration_or_off(1s, 1h), reconcile.interval);
     reconcile.idle_open = table.value("idle_open", duration(1s, 7 * 24h), reconcile.idle_open);
     reconcile.idle_half_closed =
         table.value("idle_half_closed", duration(1s, 24h), reconcile.idle_half_closed);
@@ -138,11 +135,13 @@ void read_windows(TableReader &table, Draft &draft)
 
 void read_ports(TableReader &table, Draft &draft, Service &service)
 {
-    if (table.is_text("ports", "any"))
-        table.note("ports", "is \"any\", which this version does not have yet: "
-                            "expected an array of ports such as [25]");
-    else
+    if (!table.is_text("ports", "any"))
         service.ports = values(table.list("ports", port(), draft.ports));
+    else if (draft.purpose == Purpose::replay)
+        service.any_port = true;
+    else
+        table.note("ports", "is \"any\", which is for replay alone: "
+                            "expected an array of ports such as [25]");
 }
 
 void read_service(TableReader &table, Draft &draft)
@@ -157,6 +156,9 @@ void read_service(TableReader &table, Draft &draft)
         table.note("service has neither ports nor listeners: expected one of them");
     if (table.has("ports") && table.has("listeners"))
         table.note("service has both ports and listeners: expected one of them");
+    if (!draft.config.services.empty() &&
+        (service.any_port || draft.config.services.back().any_port))
+        table.note("service stands beside one whose ports are \"any\": expected that one alone");
     draft.config.services.push_back(std::move(service));
     if (draft.config.services.size() == services_max + 1)
         table.note("service is one too many: expected at most " + std::to_string(services_max));

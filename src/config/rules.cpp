@@ -98,6 +98,22 @@ Rule<std::chrono::seconds> duration(std::chrono::seconds min, std::chrono::secon
     });
 }
 
+Rule<std::optional<std::chrono::seconds>> duration_or_off(std::chrono::seconds min,
+                                                          std::chrono::seconds max)
+{
+    using Interval = std::optional<std::chrono::seconds>;
+    const auto length = duration(min, max);
+
+    return {length.expected + ", or \"off\"",
+            [length](const Scalar &scalar) -> std::optional<Interval> {
+                const auto *text = std::get_if<std::string>(&scalar);
+                if (text != nullptr && *text == "off")
+                    return Interval{};
+                const auto value = length.read(scalar);
+                return value ? std::optional<Interval>{*value} : std::nullopt;
+            }};
+}
+
 Rule<std::string> absolute_path(std::size_t bytes_max)
 {
     const auto expected = "an absolute path of at most " + std::to_string(bytes_max) + " bytes";

@@ -71,6 +71,9 @@ Rule<bool> flag();
 Rule<std::uint32_t> power_of_two(std::uint32_t min, std::uint32_t max);
 /// "60s", "5m", "1h", "2d". `min` and `max` in whole units, as the message prints them.
 Rule<std::chrono::seconds> duration(std::chrono::seconds min, std::chrono::seconds max);
+/// A duration, or nothing for "off".
+Rule<std::optional<std::chrono::seconds>> duration_or_off(std::chrono::seconds min,
+                                                          std::chrono::seconds max);
 /// From / on, without control characters, at most `bytes_max` long.
 Rule<std::string> absolute_path(std::size_t bytes_max);
 /// Of a service or a network: it becomes a label, a word of the CLI and a record of the kernel.

@@ -43,6 +43,10 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.gate.flows_max, right.gate.flows_max);
     EXPECT_EQ(left.gate.pending_max, right.gate.pending_max);
     EXPECT_EQ(left.gate.networks_max, right.gate.networks_max);
+    EXPECT_EQ(left.reconcile.interval, right.reconcile.interval);
+    EXPECT_EQ(left.reconcile.idle_open, right.reconcile.idle_open);
+    EXPECT_EQ(left.reconcile.idle_half_closed, right.reconcile.idle_half_closed);
+    EXPECT_EQ(left.reconcile.idle_closing, right.reconcile.idle_closing);
     EXPECT_EQ(left.state.dir, right.state.dir);
     EXPECT_EQ(left.control.socket, right.control.socket);
     EXPECT_EQ(left.windows.monitors, right.windows.monitors);

@@ -60,6 +60,16 @@ const struct {
     {"mode enforce", in_gate("mode = \"enforce\""), [](const Config &config) {
         return config.gate.mode == config::Mode::enforce; }},
     {"strict", in_gate("strict = true"), [](const Config &config) { return config.gate.strict; }},
+    {"no reconcile", after("[reconcile]\ninterval = \"off\"\n"), [](const Config &config) {
+        return !config.reconcile.interval; }},
+    {"reconcile each minute", after("[reconcile]\ninterval = \"1m\"\n"),
+     [](const Config &config) { return config.reconcile.interval == 60s; }},
+    {"reconcile by default", after("[reconcile]\n"), [](const Config &config) {
+        return config.reconcile.interval == 30s && config.reconcile.idle_open == 1h; }},
+    {"idle times", after("[reconcile]\nidle_open = \"7d\"\nidle_half_closed = \"1s\"\n"
+                         "idle_closing = \"30s\"\n"), [](const Config &config) {
+        return config.reconcile.idle_open == 7 * 24h && config.reconcile.idle_half_closed == 1s &&
+               config.reconcile.idle_closing == 30s; }},
     {"a lease of a second", in_gate("lease = \"1s\""), [](const Config &config) {
         return config.gate.lease == 1s; }},
     {"a lease in minutes", in_gate("lease = \"90m\""), [](const Config &config) {

@@ -83,12 +83,12 @@ const Row file_rows[] = {
 const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
-         "[gate], [state], [control], [[service]], [windows], [[network]], [http]"},
+         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], [http]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
-         "[gate], [state], [control], [[service]], [windows], [[network]], [http]"},
+         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], [http]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -167,6 +167,15 @@ const Row gate_rows[] = {
      "t.toml:3:10: gate.strict is \"true\": expected true or false"},
     {"strict as a number", in_gate("strict = 1"),
      "t.toml:3:10: gate.strict is 1: expected true or false"},
+    {"a reconcile without a unit", after("[reconcile]\ninterval = 30\n"),
+     "t.toml:7:12: reconcile.interval is 30: "
+         "expected a duration from \"1s\" to \"1h\", in s, m, h or d, or \"off\""},
+    {"a reconcile that never is", after("[reconcile]\ninterval = \"never\"\n"),
+     "t.toml:7:12: reconcile.interval is \"never\": "
+         "expected a duration from \"1s\" to \"1h\", in s, m, h or d, or \"off\""},
+    {"an idle time that is off", after("[reconcile]\nidle_open = \"off\"\n"),
+     "t.toml:7:13: reconcile.idle_open is \"off\": "
+         "expected a duration from \"1s\" to \"7d\", in s, m, h or d"},
     {"a lease without a unit", in_gate("lease = 60"),
      "t.toml:3:9: gate.lease is 60: expected a duration from \"1s\" to \"1d\", in s, m, h or d"},
     {"a lease without a unit in quotes", in_gate("lease = \"60\""),
@@ -285,7 +294,7 @@ const Row service_rows[] = {
      "t.toml:5:9: service.ports is 25: "
          "expected an array, each element a port from 1 to 65535"},
     {"any port, which is for replay", in_service("name = \"smtp\"\nports = \"any\""),
-     "t.toml:5:9: service.ports is \"any\", which this version does not have yet: "
+     "t.toml:5:9: service.ports is \"any\", which is for replay alone: "
          "expected an array of ports such as [25]"},
     {"a port twice", in_service("name = \"smtp\"\nports = [25, 25]"),
      "t.toml:5:14: service.ports has 25: line 5 has it already, expected it once in the file"},

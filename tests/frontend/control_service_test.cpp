@@ -63,6 +63,12 @@ protected:
             .attachments = {{"eth0", "ingress", "generic", "no native <XDP>", false},
                             {"eth0", "egress", "clsact", "", true}},
             .tables = {{"sources", 1048576, 4}, {"flows", 1048576, {}}},
+            .reconcile = {.how = "sockets",
+                          .adopted = 3,
+                          .closed = 2,
+                          .idle_closed = 1,
+                          .rounds = 9,
+                          .half_closed = 4},
             .warnings = {"flows is \"nearly\" full"}};
         gate_.tallies = {{{1, Family::ipv4}, {.syn = 5, .opened = 4, .closed = 1}},
                          {{1, Family::ipv6}, {.syn = 2, .opened = 2}},
@@ -205,6 +211,8 @@ TEST_F(ControlServiceTest, TellsTheStatus)
         R"("monitors":["60,10","900,4"],)"
         R"("tables":[{"name":"sources","entries":4,"entries_max":1048576},)"
         R"({"name":"flows","entries":null,"entries_max":1048576}],)"
+        R"("reconcile":{"how":"sockets","adopted":3,"closed":2,"idle_closed":1,)"
+        R"("half_closed":4,"rounds":9},)"
         R"("verdicts":{"ingress":{"pass_syn":8},"egress":{"pass_syn_ack":7}}})"
         "\n");
 }
@@ -228,6 +236,11 @@ TEST_F(ControlServiceTest, HandsOutMetricsWithoutAClientsAddress)
         "tallygate_table_entries{table=\"sources\"} 4\n",
         "tallygate_table_entries_max{table=\"flows\"} 1048576\n",
         "tallygate_attached{interface=\"eth0\",direction=\"ingress\",how=\"generic\"} 1\n",
+        "# TYPE tallygate_reconcile_adopted_total counter\n",
+        "tallygate_reconcile_adopted_total 3\n",
+        "tallygate_reconcile_closed_total 2\n",
+        "tallygate_idle_closed_total 1\n",
+        "tallygate_half_closed 4\n",
         "tallygate_walk_seconds_last 0.003\n",
         "tallygate_enforcing 0\n",
     };
