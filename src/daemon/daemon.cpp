@@ -51,14 +51,21 @@ Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config)
         return fits.error();
 
     std::unique_ptr<Daemon> daemon{new Daemon{std::move(config)}};
-    // The socket before the card: one that answers is another daemon's.
+    // The sockets before the card: one that answers is another daemon's, and after the card
+    // nothing fails.
     auto control = net::Listener::on_path(daemon->config_.control.socket);
     if (!control)
         return control.error();
+    std::optional<net::Listener> http;
+    if (const auto &endpoint = daemon->config_.http.listen) {
+        auto listener = net::Listener::on_endpoint(*endpoint);
+        if (!listener)
+            return listener.error();
+        http.emplace(std::move(*listener));
+    }
     if (const auto started = daemon->start_gate(); !started)
         return started.error();
-    if (const auto started = daemon->start_servers(std::move(*control)); !started)
-        return started.error();
+    daemon->start_servers(std::move(*control), std::move(http));
     daemon->schedule();
     return daemon;
 }
@@ -88,7 +95,7 @@ Result<void> Daemon::start_gate()
     return {};
 }
 
-Result<void> Daemon::start_servers(net::Listener control)
+void Daemon::start_servers(net::Listener control, std::optional<net::Listener> http)
 {
     control_ = std::make_unique<frontend::ControlService>(*questions_, facts_,
                                                           [this] { return reload(); });
@@ -97,16 +104,12 @@ Result<void> Daemon::start_servers(net::Listener control)
     control_->show_server(*control_server_);
     spdlog::info("answering on {}", control_server_->name());
 
-    if (!config_.http.listen)
-        return {};
-    auto http = net::Listener::on_endpoint(*config_.http.listen);
     if (!http)
-        return http.error();
+        return;
     http_server_ = std::make_unique<net::HttpServer>(
         loop_, std::move(*http), control_->handler(frontend::Access::read_only));
     control_->show_server(*http_server_);
     spdlog::info("answering read-only on {}", http_server_->name());
-    return {};
 }
 
 void Daemon::schedule()
@@ -120,7 +123,9 @@ void Daemon::schedule()
         walk_claims();
     });
     loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
-    loop_.every(watch_interval, [this] { watch_attachments(); });
+    loop_.every(watch_interval,
+                [this] { gate_->repair_attachments(kernel::Attachments::Occasion::time); });
+    listen_to_interfaces();
     loop_.every(reconcile_tick, [this] { reconcile(); });
     loop_.every(snapshot_interval, [this] {
         snapshots_.save_aside(*gate_);
@@ -225,19 +230,21 @@ void Daemon::show_warnings()
         facts_.warnings.push_back(*snapshots_.warning());
 }
 
-/// Tells the log when an attachment is lost, and when it is back.
-void Daemon::watch_attachments()
+/// So that an interface that comes back is guarded before its first packets, and not within a
+/// second.
+void Daemon::listen_to_interfaces()
 {
-    auto listed = gate_->problems();
-    std::set<std::string> now{listed.begin(), listed.end()};
-
-    for (const auto &problem : now)
-        if (!problems_.contains(problem))
-            spdlog::warn("{}", problem);
-    for (const auto &problem : problems_)
-        if (!now.contains(problem))
-            spdlog::info("no longer so: {}", problem);
-    problems_ = std::move(now);
+    auto news = kernel::InterfaceNews::listen();
+    if (!news) {
+        spdlog::warn("{}: an interface that comes back is seen a second later",
+                     news.error().message);
+        return;
+    }
+    interface_news_ = std::move(*news);
+    loop_.on_readable(interface_news_->fd(), [this] {
+        interface_news_->read_all();
+        gate_->repair_attachments(kernel::Attachments::Occasion::news);
+    });
 }
 
 Result<void> Daemon::reload()

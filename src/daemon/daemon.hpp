@@ -6,7 +6,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "frontend/control_service.hpp"
 #include "frontend/daemon_facts.hpp"
 #include "kernel/gate.hpp"
+#include "kernel/interface_news.hpp"
 #include "net/http_server.hpp"
 #include "net/loop.hpp"
 
@@ -41,12 +41,12 @@ private:
     explicit Daemon(config::Config config);
 
     Result<void> start_gate();
-    Result<void> start_servers(net::Listener control);
+    void start_servers(net::Listener control, std::optional<net::Listener> http);
     void schedule();
     void walk();
     void walk_claims();
     void walk_claims_slice();
-    void watch_attachments();
+    void listen_to_interfaces();
     void reconcile();
     void reconcile_slice();
     void end_reconcile(const std::string &problem);
@@ -64,7 +64,7 @@ private:
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
     std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
-    std::set<std::string> problems_; ///< of the attachments, as they were logged
+    std::optional<kernel::InterfaceNews> interface_news_;
     std::chrono::steady_clock::time_point claims_due_;
     std::chrono::steady_clock::time_point reconcile_due_;
     bool reconcile_under_way_ = false;

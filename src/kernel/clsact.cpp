@@ -94,12 +94,12 @@ Result<void> put_clsact(const LinkName &name, int program_fd)
     return {};
 }
 
-bool has_clsact(const LinkName &name)
+std::uint32_t clsact_program(const LinkName &name)
 {
     auto hook = hook_of(name);
     auto options = filter_options();
 
-    return bpf_tc_query(&hook, &options) == 0;
+    return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : 0;
 }
 
 Result<void> remove_clsact(const LinkName &name)

@@ -4,6 +4,8 @@
 // to its interface: it stays until it is removed by netlink, in the interface's own namespace.
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.hpp"
 #include "kernel/pins.hpp"
 
@@ -13,8 +15,8 @@ namespace tallygate::kernel {
 /// Precondition: this thread is in the name's network namespace.
 Result<void> put_clsact(const LinkName &name, int program_fd);
 
-/// Whether our filter is on the interface. Precondition: as above.
-bool has_clsact(const LinkName &name);
+/// The id of our filter's program; 0 if there is no such filter. Precondition: as above.
+std::uint32_t clsact_program(const LinkName &name);
 
 /// Removes our filter, from whatever namespace the interface lives in. One that is gone with
 /// its interface or its namespace is no error. The clsact queue itself stays: it may be

@@ -3,17 +3,12 @@
 
 #include <arpa/inet.h>
 #include <bpf/libbpf.h>
-#include <net/if.h>
-#include <net/if_arp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <tallygate/abi.h>
 
 #include <array>
 #include <ctime>
 #include <map>
 
-#include "base/fd.hpp"
 #include "base/log.hpp"
 #include "gate.skel.h"
 #include "kernel/convert.hpp"
@@ -62,34 +57,9 @@ Result<void> pin_all_maps(const PinDir &pins, const Program &program)
     return pins.publish(maps);
 }
 
-/// The gate reads frames that begin with an Ethernet header. A tunnel's begin with IP, and it
-/// would count nothing there without a word.
-Result<void> check_ethernet(const std::string &interface)
+Cards cards_of(const GateOptions &options)
 {
-    const Fd any{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    ifreq request{};
-
-    interface.copy(request.ifr_name, sizeof(request.ifr_name) - 1);
-    if (::ioctl(any.get(), SIOCGIFHWADDR, &request) != 0)
-        return Error::system("look at interface " + interface);
-    const auto kind = request.ifr_hwaddr.sa_family;
-    if (kind != ARPHRD_ETHER && kind != ARPHRD_LOOPBACK)
-        return Error{"interface " + interface + " carries packets without an Ethernet header, as " +
-                         "tunnels do: guard the card beneath it",
-                     EOPNOTSUPP};
-    return {};
-}
-
-/// Before anything is made or changed.
-Result<void> check_interfaces(const std::vector<std::string> &interfaces)
-{
-    for (const auto &interface : interfaces) {
-        if (::if_nametoindex(interface.c_str()) == 0)
-            return Error{"interface " + interface + " does not exist", ENODEV};
-        if (const auto ethernet = check_ethernet(interface); !ethernet)
-            return ethernet;
-    }
-    return {};
+    return {options.interfaces, options.inside, options.attach};
 }
 
 } // namespace
@@ -97,7 +67,7 @@ Result<void> check_interfaces(const std::vector<std::string> &interfaces)
 Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
 {
     capture_libbpf_log();
-    if (const auto exist = check_interfaces(options.interfaces); !exist)
+    if (const auto exist = check_cards(cards_of(options)); !exist)
         return exist.error();
     auto pins = PinDir::lock(options.pin_dir);
     if (!pins)
@@ -178,18 +148,18 @@ Result<void> KernelGate::reconfigure(const GateOptions &options)
 
 Result<void> KernelGate::apply(const GateOptions &options)
 {
-    if (const auto exist = check_interfaces(options.interfaces); !exist)
+    if (const auto exist = check_cards(cards_of(options)); !exist)
         return exist;
     const bool first_time = attachments_->empty();
     if (!first_time)
-        if (const auto done = attachments_->apply(options.interfaces, options.attach); !done)
+        if (const auto done = attachments_->apply(cards_of(options)); !done)
             return done;
     if (const auto done = parts_.services.apply(options.services); !done)
         return done;
     if (const auto done = parts_.networks.apply(options.networks); !done)
         return done;
     apply_settings(options);
-    return first_time ? attachments_->apply(options.interfaces, options.attach) : Result<void>{};
+    return first_time ? attachments_->apply(cards_of(options)) : Result<void>{};
 }
 
 void KernelGate::apply_settings(const GateOptions &options)
@@ -367,9 +337,9 @@ std::vector<std::string> KernelGate::warnings(const std::vector<core::TableUse> 
                                 "belong to went uncounted");
     add_reconcile_warnings(sentences);
     for (const auto &layout : parts_.pins->other_layouts())
-        sentences.push_back("pins of another version are in " + parts_.pins->path() + "/" + layout +
-                            ": `tallygated detach --pin-dir " + parts_.pins->path() +
-                            "` removes them, and what is counted here with them");
+        sentences.push_back(parts_.pins->path() + "/" + layout +
+                            " holds the tables of another layout: `tallygated detach --pin-dir " +
+                            parts_.pins->path() + "` removes it, and what is counted here with it");
     return sentences;
 }
 

@@ -67,8 +67,10 @@ public:
         return parts_.services.known_ids();
     }
 
-    /// A sentence for each attachment that is lost.
-    std::vector<std::string> problems() const { return attachments_->problems(); }
+    /// Attaches again what is lost.
+    void repair_attachments(Attachments::Occasion occasion) { attachments_->repair(occasion); }
+    /// Whether packets are forwarded here: then no flow has a socket on this machine.
+    bool is_gateway() const { return configured_ && !configured_->inside.empty(); }
 
     bool refresh(const Block &block) override;
     Result<std::uint64_t> count_flows(const Block &block, const std::optional<Endpoint> &listener,

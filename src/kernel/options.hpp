@@ -49,6 +49,7 @@ struct GateOptions {
     std::string pin_dir;
     TableSizes sizes;
     std::vector<std::string> interfaces;
+    std::vector<std::string> inside; ///< of a gateway: the cards on the servers' side
     Attach attach = Attach::automatic;
     Mode mode = Mode::observe;
     bool strict = false;

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string layout_name = "v" + std::to_string(TG_ABI_VERSION);
+constexpr auto detaching = "/detaching";
 
 /// "v1", or "v1-new" which a crash left behind.
 bool is_layout_name(const std::string &name)
@@ -114,7 +114,7 @@ Result<std::string> detach_one(const std::string &path, const std::string &name)
 
 } // namespace
 
-Result<PinDir> PinDir::lock(const std::string &path)
+Result<PinDir> PinDir::lock(const std::string &path, unsigned layout)
 {
     const auto checked = check_bpffs(path);
     if (!checked)
@@ -132,12 +132,12 @@ Result<PinDir> PinDir::lock(const std::string &path)
                          ": stop it, or give this one a gate.pin_dir of its own"};
         return Error::system("lock " + path);
     }
-    return PinDir{path, std::move(directory)};
+    return PinDir{path, "v" + std::to_string(layout), std::move(directory)};
 }
 
 std::string PinDir::layout_path() const
 {
-    return path_ + "/" + layout_name;
+    return path_ + "/" + layout_;
 }
 
 bool PinDir::has_layout() const
@@ -175,10 +175,33 @@ Result<void> PinDir::unpublish() const
 std::vector<std::string> PinDir::other_layouts() const
 {
     auto names = list_directory(path_);
-    std::erase_if(names, [](const auto &name) {
-        return !is_layout_name(name) || name == layout_name || name == layout_name + "-new";
+    std::erase_if(names, [this](const auto &name) {
+        return !is_layout_name(name) || name == layout_ || name == layout_ + "-new";
     });
     return names;
+}
+
+std::vector<std::string> PinDir::other_links() const
+{
+    std::vector<std::string> paths;
+    for (const auto &layout : other_layouts()) {
+        const auto directory = path_ + "/" + layout + "/links";
+        for (const auto &name : list_directory(directory))
+            paths.push_back(directory + "/" + name);
+    }
+    return paths;
+}
+
+Result<void> PinDir::open_links() const
+{
+    ::rmdir((layout_path() + detaching).c_str());
+    return make_directory(links_path());
+}
+
+bool PinDir::is_detached() const
+{
+    std::error_code ignored;
+    return !has_layout() || fs::exists(layout_path() + detaching, ignored);
 }
 
 Result<std::uint64_t> current_netns()
@@ -229,9 +252,12 @@ Result<std::vector<std::string>> detach_all(const std::string &pin_dir)
     if (::access(pin_dir.c_str(), R_OK | X_OK) != 0 && errno != ENOENT)
         return Error::system("open " + pin_dir);
 
-    for (const auto &layout : list_directory(pin_dir)) {
-        if (!is_layout_name(layout))
-            continue;
+    auto layouts = list_directory(pin_dir);
+    std::erase_if(layouts, [](const auto &name) { return !is_layout_name(name); });
+    // A daemon that runs would attach again what it misses.
+    for (const auto &layout : layouts)
+        ::mkdir((pin_dir + "/" + layout + detaching).c_str(), 0700);
+    for (const auto &layout : layouts) {
         const auto path = pin_dir + "/" + layout;
         for (const auto &name : list_directory(path + "/links")) {
             const auto detached = detach_one(path + "/links/" + name, name);

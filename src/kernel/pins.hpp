@@ -7,8 +7,12 @@
 //
 // <netns> is the inode of the network namespace: an interface's index is unique only there.
 // <kind> is "xdp", "tcx_ingress", "tcx_egress" (pinned links), or "clsact_ingress",
-// "clsact_egress" (pinned programs of filters, which have no link).
+// "clsact_egress" (pinned programs of filters, which have no link): where in the stack a program
+// is, and not which program. While `tallygated detach` works on a layout's directory, and until
+// the next daemon opens it, there is a directory "detaching" in it.
 #pragma once
+
+#include <tallygate/abi.h>
 
 #include <cstdint>
 #include <string>
@@ -19,17 +23,28 @@
 
 namespace tallygate::kernel {
 
+/// What a file under links/ is about.
+struct LinkName {
+    std::uint64_t netns = 0;
+    int ifindex = 0;
+    std::string kind;
+
+    std::string text() const;
+    static Result<LinkName> parse(const std::string &text);
+};
+
 /// The pin directory, locked against a second daemon for as long as this lives.
 class PinDir {
 public:
     /// Makes the directory if needed. Errors: not a BPF file system, no permission, a daemon
-    /// that holds it.
-    static Result<PinDir> lock(const std::string &path);
+    /// that holds it. Tests play a daemon of another layout.
+    static Result<PinDir> lock(const std::string &path, unsigned layout = TG_ABI_VERSION);
 
     const std::string &path() const { return path_; }
     std::string layout_path() const;
     std::string links_path() const { return layout_path() + "/links"; }
     std::string map_path(const std::string &map) const { return layout_path() + "/" + map; }
+    std::string link_path(const LinkName &name) const { return links_path() + "/" + name.text(); }
     bool has_layout() const;
 
     /// Pins `maps` (name, descriptor) so that either all of them are there or none: they are
@@ -42,26 +57,27 @@ public:
 
     /// Directories of other layouts, which a daemon of another version left.
     std::vector<std::string> other_layouts() const;
+    /// And what they have pinned under links/, as whole paths.
+    std::vector<std::string> other_links() const;
+
+    /// Makes links/ if somebody removed it, and ends what a `tallygated detach` has begun.
+    Result<void> open_links() const;
+    /// Whether `tallygated detach` has taken, or is about to take, everything off.
+    bool is_detached() const;
 
 private:
-    PinDir(std::string path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+    PinDir(std::string path, std::string layout, Fd lock)
+        : path_(std::move(path)), layout_(std::move(layout)), lock_(std::move(lock))
+    {
+    }
 
     std::string path_;
+    std::string layout_; ///< "v2"
     Fd lock_;
 };
 
 /// The number of the network namespace that this process is in.
 Result<std::uint64_t> current_netns();
-
-/// What a file under links/ is about.
-struct LinkName {
-    std::uint64_t netns = 0;
-    int ifindex = 0;
-    std::string kind;
-
-    std::string text() const;
-    static Result<LinkName> parse(const std::string &text);
-};
 
 /// The names in a directory, in order; empty if there is no such directory.
 std::vector<std::string> list_directory(const std::string &path);

@@ -171,7 +171,8 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
 
     skeleton_->rodata->has_fragments = fragments;
     if (fragments)
-        bpf_program__set_flags(skeleton_->progs.gate_xdp, xdp_has_fragments);
+        for (auto *program : {skeleton_->progs.gate_xdp, skeleton_->progs.gate_xdp_inside})
+            bpf_program__set_flags(program, xdp_has_fragments);
     return {};
 }
 
@@ -304,6 +305,16 @@ int Program::tc_ingress_fd() const
 int Program::tc_egress_fd() const
 {
     return bpf_program__fd(skeleton_->progs.gate_tc_egress);
+}
+
+int Program::xdp_inside_fd() const
+{
+    return bpf_program__fd(skeleton_->progs.gate_xdp_inside);
+}
+
+int Program::tc_inside_fd() const
+{
+    return bpf_program__fd(skeleton_->progs.gate_tc_inside);
 }
 
 std::string Program::tag() const

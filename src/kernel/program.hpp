@@ -36,6 +36,9 @@ public:
     int xdp_fd() const;
     int tc_ingress_fd() const;
     int tc_egress_fd() const;
+    /// For a gateway's inner card.
+    int xdp_inside_fd() const;
+    int tc_inside_fd() const;
     /// Of the XDP program, 16 hexadecimal digits as bpftool prints it.
     std::string tag() const;
 

@@ -3,9 +3,11 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <utility>
@@ -70,6 +72,30 @@ private:
     std::function<void(int)> handle_;
 };
 
+class Reader {
+public:
+    Reader(asio::io_context &context, int fd, std::function<void()> handle)
+        : copy_(context, ::fcntl(fd, F_DUPFD_CLOEXEC, 0)), handle_(std::move(handle))
+    {
+        wait();
+    }
+
+private:
+    void wait()
+    {
+        copy_.async_wait(asio::posix::descriptor_base::wait_read,
+                         [this](const boost::system::error_code &error) {
+                             if (error)
+                                 return;
+                             handle_();
+                             wait();
+                         });
+    }
+
+    asio::posix::stream_descriptor copy_;
+    std::function<void()> handle_;
+};
+
 } // namespace
 
 struct Loop::State {
@@ -77,6 +103,7 @@ struct Loop::State {
     asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
     std::vector<std::unique_ptr<Ticker>> tickers;
     std::vector<std::unique_ptr<Signals>> signals;
+    std::vector<std::unique_ptr<Reader>> readers;
 };
 
 Loop::Loop() : state_(std::make_unique<State>()) {}
@@ -107,6 +134,11 @@ void Loop::on_signals(std::initializer_list<int> signals, std::function<void(int
 {
     state_->signals.push_back(
         std::make_unique<Signals>(state_->context, signals, std::move(handle)));
+}
+
+void Loop::on_readable(int fd, std::function<void()> handle)
+{
+    state_->readers.push_back(std::make_unique<Reader>(state_->context, fd, std::move(handle)));
 }
 
 asio::io_context &Loop::context()

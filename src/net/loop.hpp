@@ -35,6 +35,10 @@ public:
     /// Calls `handle` with the signal's number whenever one of `signals` comes, on the loop.
     void on_signals(std::initializer_list<int> signals, std::function<void(int)> handle);
 
+    /// Calls `handle` when `fd` can be read, and again as long as it can. The descriptor stays
+    /// the caller's: the loop waits on a copy. For as long as the loop.
+    void on_readable(int fd, std::function<void()> handle);
+
     boost::asio::io_context &context();
 
 private:

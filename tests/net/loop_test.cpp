@@ -2,7 +2,9 @@
 #include "net/loop.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <vector>
 
@@ -59,6 +61,29 @@ TEST(Loop, HandsOverEverySignal)
     loop.post([] { std::raise(SIGHUP); });
     loop.run();
     EXPECT_EQ(seen, (std::vector{SIGHUP, SIGHUP, SIGUSR1}));
+}
+
+TEST(Loop, HandsOverADescriptorForAsLongAsItCanBeRead)
+{
+    net::Loop loop;
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe(pipe.data()), 0);
+    std::string seen;
+    loop.on_readable(pipe[0], [&] {
+        char next = 0;
+        EXPECT_EQ(::read(pipe[0], &next, 1), 1);
+        seen += next;
+        if (next == 'b') {
+            EXPECT_EQ(::write(pipe[1], "c", 1), 1);
+        }
+        if (next == 'c')
+            loop.stop();
+    });
+    ASSERT_EQ(::write(pipe[1], "ab", 2), 2);
+    loop.run();
+    EXPECT_EQ(seen, "abc");
+    for (const int end : pipe)
+        EXPECT_EQ(::close(end), 0) << "it stays ours";
 }
 
 } // namespace
