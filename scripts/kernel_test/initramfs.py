@@ -18,7 +18,7 @@ MODULES = ("veth", "sch_ingress", "cls_bpf")
 # What asks the kernel: its verifier, its tables, its ways to attach. The other tests beside
 # src/kernel/ are about our own arithmetic, and slow on an emulated processor.
 ROWS = ("kernel.parse", "kernel.flow", "kernel.tally", "kernel.property", "kernel.map_view",
-        "kernel.pins", "kernel.probe")
+        "kernel.pins", "kernel.probe", "kernel.reconcile")
 TARGETS = ("tallygated", "tallygate", *(f"{name.replace('.', '_')}_test" for name in ROWS))
 COMMANDS = ("ip", "nsenter", "bpftool", "python3", "setpriv", "unshare")
 # Of Python's library, what no program of ours imports and what would double the archive.
