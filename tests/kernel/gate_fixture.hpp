@@ -152,6 +152,23 @@ protected:
         write_settings();
     }
 
+    /// Whoever sends from this CIDR block may send tunnels.
+    void trust(const std::string &address, std::uint32_t length_bits)
+    {
+        const bool ipv6 = address.find(':') != std::string::npos;
+        put(maps().tunnels,
+            tg_prefix{.length_bits = length_bits + (ipv6 ? 0 : 96), .addr = to_addr(address)},
+            std::uint32_t{1});
+        settings_.tunnels_configured++;
+        write_settings();
+    }
+
+    void trust_nobody()
+    {
+        settings_.tunnels_configured = 0;
+        write_settings();
+    }
+
     void forget_networks()
     {
         settings_.networks_configured = 0;
