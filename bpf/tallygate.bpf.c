@@ -22,6 +22,7 @@
 #include "flows.h"
 #include "maps.h"
 #include "parse.h"
+#include "senders.h"
 #include "services.h"
 #include "sources.h"
 #include "tunnels.h"

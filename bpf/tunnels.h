@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include "maps.h"
 #include "parse.h"
 
 #define GUE_PORT 6080
@@ -20,12 +19,8 @@ struct udp_header {
     __be16 checksum;
 };
 
-static __always_inline bool is_trusted_sender(const struct tg_prefix *sender)
-{
-    const struct tg_settings *now = find_settings();
-
-    return now && now->tunnels_configured && bpf_map_lookup_elem(&tunnels, sender);
-}
+/* Whose tunnels count: senders.h asks the table. Replay, which finds tunnels too, has its list. */
+static __always_inline bool is_trusted_sender(const struct tg_prefix *sender);
 
 /* Takes the outer IP header, and answers the protocol that follows; 0 if it is not trusted. */
 static __always_inline __u8 take_outer(struct cursor *cursor, __be16 type)

@@ -14,6 +14,7 @@
 #include "config/config_toml.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/machine.hpp"
+#include "daemon/replay_verb.hpp"
 #include "kernel/pins.hpp"
 #include "kernel/probe.hpp"
 
@@ -144,6 +145,15 @@ int detach(const std::string &file, std::string pin_dir)
     return ok;
 }
 
+int replay(const std::string &file, const ReplayRequest &request)
+{
+    const auto config = config::load_config(file, config::Purpose::replay);
+    if (!config)
+        return fail_configuration(config.error());
+    const auto done = replay_capture(*config, request, std::cout);
+    return done ? ok : fail(done.error());
+}
+
 int dispatch(int argc, char **argv)
 {
     CLI::App app{"tallygated: counts TCP connections on the network card, and answers for them"};
@@ -151,6 +161,7 @@ int dispatch(int argc, char **argv)
     std::string detach_file;
     std::string pin_dir;
     std::vector<std::string> interfaces;
+    ReplayRequest replay_request;
     bool verbose = false;
     bool as_json = false;
 
@@ -170,6 +181,12 @@ int dispatch(int argc, char **argv)
     auto *from_file =
         detach_verb->add_option("--config", detach_file, "Take gate.pin_dir from this file");
     detach_verb->add_option("--pin-dir", pin_dir, "The pin directory")->excludes(from_file);
+    auto *replay_verb =
+        app.add_subcommand("replay", "Count what a capture has, by the gate itself");
+    replay_verb->add_option("--config", file, "The configuration file")->capture_default_str();
+    replay_verb->add_flag("--json", replay_request.as_json, "One JSON object");
+    replay_verb->add_flag("--sources", replay_request.by_source, "Count by source as well");
+    replay_verb->add_option("capture", replay_request.capture, "A pcap or pcapng file")->required();
 
     try {
         app.parse(argc, argv);
@@ -183,6 +200,8 @@ int dispatch(int argc, char **argv)
         return check(file);
     if (*probe_verb)
         return probe(interfaces, as_json);
+    if (*replay_verb)
+        return replay(file, replay_request);
     return detach(detach_file, pin_dir);
 }
 

@@ -17,6 +17,7 @@
 #include "base/log.hpp"
 #include "gate.skel.h"
 #include "kernel/map_view.hpp"
+#include "kernel/program_tag.hpp"
 
 namespace tallygate::kernel {
 namespace {
@@ -319,18 +320,7 @@ int Program::tc_inside_fd() const
 
 std::string Program::tag() const
 {
-    bpf_prog_info info{};
-    std::uint32_t size = sizeof(info);
-    std::string text;
-
-    if (bpf_obj_get_info_by_fd(xdp_fd(), &info, &size) != 0)
-        return text;
-    for (const unsigned byte : info.tag) {
-        std::array<char, 3> digits{};
-        std::snprintf(digits.data(), digits.size(), "%02x", byte);
-        text += digits.data();
-    }
-    return text;
+    return program_tag(xdp_fd());
 }
 
 } // namespace tallygate::kernel
