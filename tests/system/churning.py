@@ -77,14 +77,19 @@ class ChurnTest(GateTest):
 
     def sockets(self, namespace=None):
         """What the kernel says is live, by client address."""
-        shown = machine.run("ss", "-HOtan", f"sport = :{PORT}", "-N",
-                            namespace or self.link.server).stdout
-        found = collections.Counter()
+        return collections.Counter(peer for _, peer in self._list_sockets(namespace))
+
+    def socket_states(self):
+        return collections.Counter(state for state, _ in self._list_sockets())
+
+    def _list_sockets(self, namespace=None):
+        """(state, client address) of each live socket of the port."""
+        shown = machine.run("ss", "-HOtan", "-N", namespace or self.link.server,
+                            f"sport = :{PORT}").stdout
         for line in shown.splitlines():
             state, _, _, _, peer = line.split()[:5]
             if state in LIVE_STATES:
-                found[peer.rpartition(":")[0].strip("[]")] += 1
-        return found
+                yield state, peer.rpartition(":")[0].strip("[]")
 
     def live_by_source(self, sources=None):
         """What the gate says, without those that have none; asked as an operator would."""

@@ -10,6 +10,7 @@ from lab.gate import settle
 
 PAUSES = 10
 HELD = 400
+PARKED = 100  # connections that stand still at the server, half-ended; fewer than are under way
 DOOMED_SERVERS = ["198.51.100.27", "2001:db8:25::27"]
 
 
@@ -28,27 +29,27 @@ class Churn(ChurnTest):
         for address in DOOMED_SERVERS:
             self.add_server_address(address)
         doomed = self.start_server(addresses=DOOMED_SERVERS)
-        options = ("--first-port", 30000)
-        left = self.start_client(*options, servers=DOOMED_SERVERS)
-        killed = self.start_client("--first-port", 40000)
+        left = self.start_client("--first-port", 30000, servers=DOOMED_SERVERS)
+        killed = self.start_client("--first-port", 40000, servers=DOOMED_SERVERS)
         self.assertEqual(left.ask("hold", HELD)["held"], HELD)
         self.assertEqual(killed.ask("hold", HELD)["held"], HELD)
         killed.stop(signal.SIGKILL)
         doomed.stop(signal.SIGKILL)
-        self.assert_soon(0, lambda: sum(self.sockets().values()), "what the killed ones had open")
+        self.assert_soon({"FIN-WAIT-2": HELD}, self.socket_states, "half closed by the kernel")
         left.stop()
+        self.assert_soon(0, lambda: sum(self.sockets().values()), "what the killed ones had open")
 
     def check_churn(self, connections, pauses=0):
         seed = random.SystemRandom().randrange(1 << 32)
         print(f"    churn of {connections} with seed {seed}", flush=True)
-        server = self.start_server("--park", 300, "--hasty", 8, "--seed", seed)
+        server = self.start_server("--park", PARKED, "--hasty", 8, "--seed", seed)
         client = self.start_client("--seed", seed)
         for stop in sorted(random.Random(seed).sample(range(1000, connections), pauses)):
             self.assertFalse(client.ask("run", stop)["late"])
             self.assert_live_is_what_the_sockets_say(f"after {stop} connections, seed {seed}")
-            server.ask("go")
+            server.ask("go", PARKED)
         self.assertFalse(client.ask("run", connections)["late"])
-        server.ask("go")
+        server.ask("go", 0)
         done = client.ask("drain")
         self.assertEqual((done["refused"], done["late"]), (0, False), done)
         server.ask("drain")

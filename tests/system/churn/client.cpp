@@ -288,7 +288,7 @@ void Client::end(Visit &visit)
         visit.plan.request.payload_bytes = 0;
         stream.pump();
     }
-    if (stream.has_said_all())
+    if (stream.is_broken() || stream.has_said_all())
         leave(visit);
 }
 

@@ -22,7 +22,7 @@ struct ClientOptions {
     std::uint16_t server_port = 25;
     std::uint16_t first_port = 20'000; ///< of the few that each source uses again and again
     std::uint16_t ports = 2'000;
-    std::uint32_t at_once_max = 400;
+    std::uint32_t at_once_max = 200; ///< what a veth card holds without losing any
     std::uint32_t parked_max = 300;
     std::uint64_t seed = 1;
 };

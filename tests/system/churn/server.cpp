@@ -62,25 +62,31 @@ Result<void> Server::serve()
     }
 }
 
-/// go: what was parked goes on. drain: that, all that is still open ends, nothing parks again.
+/// go N: what was parked goes on, and of what comes at most N park. drain: all that is still
+/// open ends, as that of clients whose RST was lost on the way.
 Result<void> Server::obey(const Command &command)
 {
-    if (command.word == "drain")
-        options_.parked_max = 0;
-    if (command.word == "go" || command.word == "drain")
+    if (command.word == "go") {
+        options_.parked_max = static_cast<std::uint32_t>(command.number);
         unpark();
-    else if (command.word != "report")
+    } else if (command.word == "drain") {
+        close_all();
+    } else if (command.word != "report") {
         return Error{"no such command: " + command.word};
-    if (command.word == "drain") {
-        for (std::uint32_t index = 0; index < guests_.size(); index++) {
-            if (guests_[index].stream.is_open()) {
-                guests_[index].stream.close();
-                free_.push_back(index);
-            }
-        }
     }
     report();
     return {};
+}
+
+void Server::close_all()
+{
+    for (std::uint32_t index = 0; index < guests_.size(); index++) {
+        if (!guests_[index].stream.is_open())
+            continue;
+        guests_[index] = {};
+        free_.push_back(index);
+    }
+    parked_ = 0;
 }
 
 void Server::report() const

@@ -19,7 +19,7 @@ struct ServerOptions {
     std::vector<Address> addresses;
     std::uint16_t port = 25;
     std::uint32_t hasty_percent = 0;
-    std::uint32_t parked_max = 0;
+    std::uint32_t parked_max = 0; ///< until a command says otherwise
     std::uint64_t seed = 1;
 };
 
@@ -47,6 +47,7 @@ private:
     Result<void> welcome(Fd fd);
     void follow(std::uint32_t index);
     void unpark();
+    void close_all();
     bool parks(Guest &guest, Stop where);
     void advance(Guest &guest);
     void end_by_request(Guest &guest);
