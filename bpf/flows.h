@@ -64,7 +64,8 @@ static __always_inline void count_opened(const struct tg_flow_key *ends, const s
 
 /*
  * Closes a flow once. Elements of a hash are recycled at once, so the pointer may by now show
- * another flow: the generation in `state` tells, and whoever loses the exchange counts nothing.
+ * another flow. That `ends` still lead here, after `state` was read, says that `state` is theirs;
+ * the generation in it says that nothing has changed since. Who loses the exchange counts nothing.
  */
 static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg_flow *flow,
                                        __u64 state)
@@ -74,7 +75,8 @@ static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg
     struct tg_tally *network = find_network_tally(flow->network);
     __u64 closed = (state & ~0xffULL) | TG_FLOW_CLOSED;
 
-    if (__sync_val_compare_and_swap(&flow->state, state, closed) != state)
+    if (bpf_map_lookup_elem(&flows, ends) != flow ||
+        __sync_val_compare_and_swap(&flow->state, state, closed) != state)
         return false;
 
     if (source)

@@ -172,13 +172,15 @@ TEST_F(Races, DoNotCloseTheFlowThatTookThePlace)
         const auto conversation = conversation_of(2 * round);
         const auto next = conversation_of(2 * round + 1);
         const auto &path = paths[round % std::size(paths)];
+        const auto last = frames_of({client_rst}, conversation, path);
         auto theirs = frames_of({server_rst}, conversation, path);
-        for (auto &frame : frames_of(opened, next, path))
+        for (auto &frame : frames_of({opened.back()}, next, path))
             theirs.push_back(std::move(frame));
 
         pass(frames_of(opened, conversation, path));
-        race(frames_of({client_rst}, conversation, path), theirs);
-        ASSERT_EQ(flows(), 1u) << round;
+        pass(frames_of(asked, next, path));
+        race(last, theirs);
+        ASSERT_EQ(live(), 1) << round;
         pass(frames_of({server_rst}, next, path));
         ASSERT_EQ(flows(), 0u) << round;
     }
