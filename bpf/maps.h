@@ -48,7 +48,7 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, TUNNELS_MAX);
     __type(key, struct tg_prefix);
-    __type(value, __u32); /* 1 */
+    __type(value, __u32); /* 1: trusted; 0: not, although a wider block is */
 } tunnels SEC(".maps");
 
 struct {

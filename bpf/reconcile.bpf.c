@@ -59,7 +59,8 @@ int list_sockets(struct bpf_iter__tcp *ctx)
         flow->absent_rounds = 0;
         flow->socket_seen |= stage == SOCKET_CONNECTED;
     }
-    if (stage != SOCKET_CONNECTED || (!flow && service & TG_LEAVING))
+    if (stage != SOCKET_CONNECTED ||
+        (!flow && (service & TG_LEAVING || is_bogon(&found.ends, is_ipv6(&found.ends.client)))))
         return 0;
     read_numbers(common, &found);
     found.service = service;

@@ -49,10 +49,9 @@ static __always_inline bool is_bogon_ipv6(const struct tg_addr *addr)
 }
 
 /* A sender that cannot be: it gets no table entry, whoever it claims to be. */
-static __always_inline bool is_bogon(const struct packet *packet)
+static __always_inline bool is_bogon(const struct tg_flow_key *ends, bool ipv6)
 {
-    if (is_same_addr(&packet->ends.client, &packet->ends.server))
+    if (is_same_addr(&ends->client, &ends->server))
         return true;
-    return packet->ipv6 ? is_bogon_ipv6(&packet->ends.client)
-                        : is_bogon_ipv4(packet->ends.client.words[3]);
+    return ipv6 ? is_bogon_ipv6(&ends->client) : is_bogon_ipv4(ends->client.words[3]);
 }

@@ -32,7 +32,21 @@ struct sock_common {
     __u32 skc_tw_snd_nxt;
 };
 
+struct sock {
+    int sk_rx_dst_ifindex; /* 5.16 */
+};
+
+struct inet_sock {
+    struct sock sk;
+    int rx_dst_ifindex; /* before */
+};
+
+struct inet_connection_sock {
+    struct inet_sock icsk_inet;
+};
+
 struct tcp_sock {
+    struct inet_connection_sock inet_conn;
     __u32 rcv_nxt;
     __u32 snd_nxt;
     __u32 snd_una;
@@ -134,6 +148,15 @@ static __always_inline bool read_ends(struct sock_common *common, struct tg_flow
     return true;
 }
 
+static __always_inline __u32 interface_of(struct tcp_sock *tcp)
+{
+    if (bpf_core_field_exists(tcp->inet_conn.icsk_inet.sk.sk_rx_dst_ifindex))
+        return tcp->inet_conn.icsk_inet.sk.sk_rx_dst_ifindex;
+    if (bpf_core_field_exists(tcp->inet_conn.icsk_inet.rx_dst_ifindex))
+        return tcp->inet_conn.icsk_inet.rx_dst_ifindex;
+    return 0;
+}
+
 /* What is known of the numbers, as if every segment so far had passed us. */
 static __always_inline void read_numbers(struct sock_common *common, struct tg_socket *found)
 {
@@ -149,6 +172,7 @@ static __always_inline void read_numbers(struct sock_common *common, struct tg_s
         found->server_fin_seen = 1;
         return;
     }
+    found->arrived_on = interface_of(tcp);
     found->client_end = tcp->rcv_nxt;
     found->client_ack = tcp->snd_una;
     found->server_end = tcp->snd_nxt;

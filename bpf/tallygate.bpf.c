@@ -36,7 +36,7 @@ static __always_inline enum tg_verdict judge_client(const struct packet *packet,
     struct tg_flow *flow;
     __u64 state = 0;
 
-    if (is_bogon(packet))
+    if (is_bogon(&packet->ends, packet->ipv6))
         return TG_PASS_BOGON;
     if (packet->syn)
         return packet->ack ? TG_PASS_SYN_ACK_IN : count_syn(packet, service);
@@ -72,21 +72,28 @@ static __always_inline enum tg_verdict judge_leaving(const struct packet *packet
 
 /*
  * Functions of their own, and global, so that the verifier looks at each once: inlined, every
- * way through the parser would be followed through everything that comes after it.
+ * way through the parser would be followed through everything that comes after it. The facts
+ * are copied because kernels of 6.1 and before take a table's key from the stack alone.
  */
-__noinline enum tg_verdict judge_ingress(const struct packet *packet, __u32 service)
+__noinline enum tg_verdict judge_ingress(const struct packet *facts, __u32 service)
 {
-    if (!packet)
+    struct packet packet;
+
+    if (!facts)
         return TG_PASS_UNPARSED;
-    return service & TG_LEAVING ? judge_leaving(packet, TG_HOOK_INGRESS)
-                                : judge_client(packet, service);
+    packet = *facts;
+    return service & TG_LEAVING ? judge_leaving(&packet, TG_HOOK_INGRESS)
+                                : judge_client(&packet, service);
 }
 
-__noinline enum tg_verdict judge_egress(const struct packet *packet, __u32 service)
+__noinline enum tg_verdict judge_egress(const struct packet *facts, __u32 service)
 {
-    if (!packet)
+    struct packet packet;
+
+    if (!facts)
         return TG_PASS_UNPARSED;
-    return service & TG_LEAVING ? judge_leaving(packet, TG_HOOK_EGRESS) : judge_server(packet);
+    packet = *facts;
+    return service & TG_LEAVING ? judge_leaving(&packet, TG_HOOK_EGRESS) : judge_server(&packet);
 }
 
 /* `parsed` is what the parser said against the packet, if anything. */

@@ -221,8 +221,9 @@ struct tg_socket {
     __u8 server_fin_seen;
     __u8 flow_known; /* 1: it has a flow */
     __u8 reserved[3];
+    __u32 arrived_on; /* the index of the interface that its packets come in by; 0: unknown */
 };
-TG_ABI_SIZE(struct tg_socket, 56);
+TG_ABI_SIZE(struct tg_socket, 60);
 
 /* How long a flow has been without packets, and without a socket. */
 struct tg_flow_age {

@@ -12,6 +12,8 @@
 #include "base/log.hpp"
 #include "gate.skel.h"
 #include "kernel/convert.hpp"
+#include "kernel/links.hpp"
+#include "kernel/tunnels.hpp"
 
 namespace tallygate::kernel {
 namespace {
@@ -158,6 +160,8 @@ Result<void> KernelGate::apply(const GateOptions &options)
         return done;
     if (const auto done = parts_.networks.apply(options.networks); !done)
         return done;
+    if (const auto done = TunnelTable{*parts_.program}.apply(options.tunnels_from); !done)
+        return done;
     apply_settings(options);
     return first_time ? attachments_->apply(cards_of(options)) : Result<void>{};
 }
@@ -167,11 +171,13 @@ void KernelGate::apply_settings(const GateOptions &options)
     volatile tg_settings &settings = parts_.settings[0];
 
     lease_ = options.lease;
-    reconcile_options_ = options.reconcile;
     if (parts_.reconcile)
-        parts_.reconcile->configure(options.reconcile, Reconcile::Sockets::here);
+        parts_.reconcile->configure(options.reconcile, options.inside.empty()
+                                                           ? Reconcile::Sockets::here
+                                                           : Reconcile::Sockets::elsewhere);
     renew_lease();
     settings.networks_configured = static_cast<std::uint32_t>(parts_.networks.configured());
+    settings.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     settings.strict = options.strict ? 1 : 0;
     settings.mode = options.mode == Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
 }
@@ -196,11 +202,22 @@ Result<bool> KernelGate::walk_claims(std::uint32_t entries)
 
 Result<bool> KernelGate::begin_reconcile()
 {
-    if (!parts_.reconcile || !reconcile_options_.interval)
+    if (!parts_.reconcile || !configured_->reconcile.interval)
         return false;
-    if (const auto begun = parts_.reconcile->begin(monotonic_now()); !begun)
+    if (const auto begun = begin_round(Reconcile::Adopt::after_two_rounds); !begun)
         return begun.error();
     return true;
+}
+
+Result<void> KernelGate::begin_round(Reconcile::Adopt adopt)
+{
+    // What comes out of a tunnel has come in by the tunnel's own interface.
+    const bool any = parts_.settings[0].tunnels_configured != 0;
+    auto arrivals = any ? interfaces_to_outside() : interfaces_above(configured_->interfaces);
+    if (!arrivals)
+        return arrivals.error();
+    parts_.reconcile->take_arrivals(std::move(*arrivals));
+    return parts_.reconcile->begin(monotonic_now(), adopt);
 }
 
 Result<bool> KernelGate::step_reconcile()
@@ -210,11 +227,10 @@ Result<bool> KernelGate::step_reconcile()
 
 Result<void> KernelGate::adopt_connections()
 {
-    if (!parts_.reconcile || !reconcile_options_.interval)
+    if (!parts_.reconcile || !configured_->reconcile.interval)
         return {};
-    if (const auto begun = parts_.reconcile->begin(monotonic_now(), Reconcile::Adopt::at_once);
-        !begun)
-        return begun.error();
+    if (const auto begun = begin_round(Reconcile::Adopt::at_once); !begun)
+        return begun;
     for (;;) {
         const auto done = parts_.reconcile->step();
         if (!done)
@@ -349,7 +365,10 @@ core::ReconcileStatus KernelGate::reconcile_status() const
         MapView<std::uint32_t, tg_progress>::open(parts_.program->map_fd("progress"), "progress");
     core::ReconcileStatus status;
 
-    status.how = parts_.reconcile && reconcile_options_.interval ? "sockets" : "off";
+    if (!parts_.reconcile || !configured_->reconcile.interval)
+        status.how = "off";
+    else
+        status.how = is_gateway() ? "idle" : "sockets";
     if (parts_.reconcile) {
         status.rounds = parts_.reconcile->rounds();
         status.half_closed = parts_.reconcile->half_closed();
@@ -366,7 +385,7 @@ core::ReconcileStatus KernelGate::reconcile_status() const
 
 void KernelGate::add_reconcile_warnings(std::vector<std::string> &sentences) const
 {
-    if (!reconcile_options_.interval)
+    if (!configured_->reconcile.interval)
         return;
     if (!parts_.reconcile) {
         sentences.push_back("flows are not compared with the kernel's sockets: " +

@@ -105,6 +105,7 @@ private:
     std::vector<core::TableUse> table_uses() const;
     std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
     std::uint64_t live_total() const;
+    Result<void> begin_round(Reconcile::Adopt adopt);
     core::ReconcileStatus reconcile_status() const;
     void add_reconcile_warnings(std::vector<std::string> &sentences) const;
 
@@ -113,7 +114,6 @@ private:
     std::optional<GateOptions> configured_; ///< what was last taken whole
     ChangeSink sink_;
     std::chrono::seconds lease_{60};
-    ReconcileOptions reconcile_options_;
 };
 
 } // namespace tallygate::kernel

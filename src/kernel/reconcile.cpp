@@ -18,7 +18,7 @@ namespace tallygate::kernel {
 namespace {
 
 // A slice: what fits into the kernel's buffer for iterators, 32 KiB, with whole records.
-constexpr std::size_t slice_records = 580;
+constexpr std::size_t slice_records = 512;
 // Beyond these bounds a difference waits for a later round.
 constexpr std::size_t without_flow_max = 1U << 16;
 constexpr std::size_t ends_here_max = 1U << 12;
@@ -168,6 +168,11 @@ void Reconcile::configure(const ReconcileOptions &options, Sockets sockets)
     sockets_ = sockets;
 }
 
+void Reconcile::take_arrivals(std::set<std::uint32_t> interfaces)
+{
+    arrivals_ = std::move(interfaces);
+}
+
 Result<void> Reconcile::begin(std::chrono::nanoseconds now, Adopt adopt)
 {
     adopt_ = adopt;
@@ -240,6 +245,11 @@ Result<void> Reconcile::look_at(const tg_socket &socket)
             ends_here_.insert(listener_of(socket.ends));
         return {};
     }
+    // On its last steps: its flow has closed, and the last ACK did not reach the socket.
+    if (socket.client_fin_seen && socket.server_fin_seen)
+        return {};
+    if (socket.arrived_on != 0 && !arrivals_.contains(socket.arrived_on))
+        return {};
     if (without_flow_.size() < without_flow_max)
         without_flow_.insert(socket.ends);
     if (adopt_ != Adopt::at_once && !without_flow_before_.contains(socket.ends))

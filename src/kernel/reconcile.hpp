@@ -47,6 +47,9 @@ public:
     ~Reconcile();
 
     void configure(const ReconcileOptions &options, Sockets sockets);
+    /// By which interfaces the packets of a connection must come in for it to be adopted. Others,
+    /// such as the host's own over lo, never pass the gate.
+    void take_arrivals(std::set<std::uint32_t> interfaces);
 
     /// Begins a round; one that was under way is given up. Flows that opened later than `now`, on
     /// CLOCK_MONOTONIC, do not age in it.
@@ -92,6 +95,7 @@ private:
     Adopt adopt_ = Adopt::after_two_rounds;
     ReconcileOptions options_;
     Sockets sockets_ = Sockets::here;
+    std::set<std::uint32_t> arrivals_; ///< indices
     std::set<tg_flow_key, EndsOrder> without_flow_; ///< sockets in this round
     std::set<tg_flow_key, EndsOrder> without_flow_before_;
     std::set<Endpoint> ends_here_; ///< addresses and ports at which sockets of flows were seen

@@ -5,6 +5,7 @@
 // socket are made by packets through BPF_PROG_TEST_RUN.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -25,6 +26,8 @@ constexpr std::uint16_t port = 25;
 constexpr std::uint16_t smtp = 1;
 constexpr const char *server_ipv4 = "198.51.100.25";
 constexpr const char *server_ipv6 = "2001:db8:25::25";
+constexpr const char *client_ipv4 = "192.0.2.1";
+constexpr const char *client_ipv6 = "2001:db8:1::1";
 
 /// Both ends of a TCP connection, which the kernel made.
 struct Connection {
@@ -65,6 +68,8 @@ public:
     {
         const int family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
         Fd client{::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        const auto own_name = name_of(family == AF_INET ? client_ipv4 : client_ipv6, 0);
+        EXPECT_EQ(::bind(client.get(), as_sockaddr(own_name), sizeof(sockaddr_in6)), 0);
         const auto name = name_of(address, connected_port);
         EXPECT_EQ(::connect(client.get(), as_sockaddr(name), sizeof(sockaddr_in6)), 0);
         Fd server{::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
@@ -105,10 +110,13 @@ protected:
     {
         ProgramTest::SetUp();
         run("ip link set lo up");
-        run("ip address add " + std::string(server_ipv4) + "/32 dev lo");
-        run("ip address add " + std::string(server_ipv6) + "/128 dev lo nodad");
+        for (const auto *own : {server_ipv4, client_ipv4})
+            run("ip address add " + std::string(own) + "/32 dev lo");
+        for (const auto *own : {server_ipv6, client_ipv6})
+            run("ip address add " + std::string(own) + "/128 dev lo nodad");
         watch(port);
         reconcile_.emplace(must(Reconcile::load(program())));
+        reconcile_->take_arrivals({::if_nametoindex("lo")});
         configure({});
     }
 
@@ -290,6 +298,16 @@ TEST_F(ReconcileTest, CountsALiveConnectionAsAFlowDoes)
     }
 }
 
+TEST_F(ReconcileTest, LeavesAloneWhatDoesNotComeInByOurInterfaces)
+{
+    Listener listener{server_ipv4};
+    const auto connection = listener.connect(server_ipv4);
+    reconcile().take_arrivals({::if_nametoindex("lo") + 1});
+    rounds(3);
+    round(Reconcile::Adopt::at_once);
+    EXPECT_EQ(flows().size(), 0u);
+}
+
 TEST_F(ReconcileTest, LeavesAloneWhatIsNotAService)
 {
     Listener listener{server_ipv4, 2525};
@@ -432,13 +450,12 @@ TEST_F(ReconcileTest, AnAdoptedFlowClosesByItsPackets)
     const auto [key, flow] = flows().at(0);
 
     Conversation conversation;
-    conversation.client_address = server_ipv4;
+    conversation.client_address = client_ipv4;
     conversation.server_address = server_ipv4;
     conversation.client_port = ntohs(key.client_port);
     conversation.server_port = port;
     conversation.client_start = flow.client_end - 1;
     conversation.server_start = flow.server_end - 1;
-    // A client with the server's own address would be bogus: only the server's RST is looked at.
     Traffic{program()}.send(conversation, {Side::server, rst, 1, 0, 0, TG_PASS_CLOSED_RST});
     EXPECT_EQ(flows().size(), 0u);
     EXPECT_EQ(tally().closed, 1u);

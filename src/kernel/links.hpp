@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The interfaces of this network namespace, and which of them get their packets from another.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace tallygate::kernel {
+
+/// The indices of `interfaces`, as far as they exist, and of all that stand on them: VLANs,
+/// bridges, bonds, and what stands on those. A packet that came in by one of `interfaces` is
+/// delivered by one of these.
+Result<std::set<std::uint32_t>> interfaces_above(const std::vector<std::string> &interfaces);
+
+/// All but loopback, over which this host speaks with itself.
+Result<std::set<std::uint32_t>> interfaces_to_outside();
+
+} // namespace tallygate::kernel
