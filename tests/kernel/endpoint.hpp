@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A host's TCP, as far as it decides whether a connection is open: numbers, both FINs, resets
-// and challenges, RFC 9293 and 5961 without windows, timers or options. It knows nothing of
-// the gate: what it says is open is what the gate's counts are compared with.
+// and challenges, RFC 9293 and 5961 without timers or options, with one window of 64 KiB. It
+// knows nothing of the gate: what it says is open is what the gate's counts are compared with.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -34,20 +35,27 @@ public:
 
     Endpoint(Role role, std::uint32_t seed) : role_(role), random_(seed) {}
 
-    [[nodiscard]] bool is_open() const { return state_ == State::open; }
+    /// To a server, a connection that it made itself is none of its service's.
+    [[nodiscard]] bool is_open() const { return state_ == State::open && !outbound_; }
     [[nodiscard]] std::uint64_t established_total() const { return established_total_; }
+    /// Opened from both sides at once: the client's SYN-ACK was the proof, and not an ACK.
+    [[nodiscard]] bool is_crossed() const { return is_open() && crossed_; }
 
     /// The next connection between the same ends, whatever became of the last.
     Wires connect()
     {
-        *this = {role_, static_cast<std::uint32_t>(random_())};
         begin(State::syn_sent);
         return {{syn, start_, 0, 0}};
     }
 
+    /// A server that connects, from the very port it serves: only if nothing else goes on there.
+    Wires connect_if_idle() { return state_ == State::idle ? connect() : Wires{}; }
+
     Wires say(std::uint32_t bytes)
     {
-        if (state_ != State::open || fin_sent_)
+        const auto room = static_cast<std::uint32_t>(window) - (send_next_ - send_unacked_);
+        bytes = std::min(bytes, room);
+        if (state_ != State::open || fin_sent_ || bytes == 0)
             return {};
         send_next_ += bytes;
         return {{ack | psh, send_next_ - bytes, receive_next_, bytes}};
@@ -59,6 +67,18 @@ public:
             return {};
         fin_sent_ = true;
         return {{fin | ack, send_next_++, receive_next_, 0}};
+    }
+
+    /// The last bytes and the FIN in one packet.
+    Wires say_and_close(std::uint32_t bytes)
+    {
+        auto last = say(bytes);
+        if (last.empty())
+            return close();
+        fin_sent_ = true;
+        send_next_++;
+        last.back().flags |= fin;
+        return last;
     }
 
     Wires abort()
@@ -129,6 +149,8 @@ private:
             start_ |= 0xffffff00;
         send_unacked_ = start_ + 1;
         send_next_ = start_ + 1;
+        crossed_ = false;
+        outbound_ = false;
         fin_sent_ = false;
         fin_received_ = false;
         early_.clear();
@@ -156,6 +178,12 @@ private:
 
     Wires receive_syn_sent(const Wire &in)
     {
+        if (in.flags == syn) { /* both at once */
+            state_ = State::syn_received;
+            crossed_ = true;
+            receive_next_ = in.end();
+            return {{syn | ack, start_, receive_next_, 0}};
+        }
         if (!(in.flags & ack) || in.ack_seq != start_ + 1)
             return refuse(in);
         if (in.flags & rst)
@@ -163,6 +191,7 @@ private:
         if (in.flags != (syn | ack))
             return {};
         state_ = State::open;
+        outbound_ = role_ == Role::server;
         receive_next_ = in.end();
         return acknowledge();
     }
@@ -176,13 +205,14 @@ private:
         }
         if (in.flags == syn)
             return in.end() == receive_next_ ? retransmit() : receive_idle(in);
-        if (in.flags & syn || !(in.flags & ack))
+        const bool crosses = crossed_ && in.flags == (syn | ack) && in.end() == receive_next_;
+        if ((in.flags & syn && !crosses) || !(in.flags & ack))
             return {};
         if (in.ack_seq != start_ + 1)
             return refuse(in);
         state_ = State::open;
         established_total_++;
-        return receive_open(in);
+        return crosses ? acknowledge() : receive_open(in);
     }
 
     Wires receive_reset(const Wire &in)
@@ -240,6 +270,8 @@ private:
     std::uint32_t send_unacked_ = 0;
     std::uint32_t send_next_ = 0;
     std::uint32_t receive_next_ = 0;
+    bool crossed_ = false;
+    bool outbound_ = false;
     bool fin_sent_ = false;
     bool fin_received_ = false;
     std::uint64_t established_total_ = 0;
