@@ -62,13 +62,21 @@ class Link:
     def __init__(self, prefix):
         self.server = f"{prefix}server"
         self.clients = f"{prefix}clients"
+        self.guarded = self.server
 
     def create(self, server_addresses):
         for name in (self.server, self.clients):
             run("ip", "netns", "add", name)
             self._quiet(name)
-        run("ip", "-n", self.server, "link", "add", self.SERVER_SIDE, "type", "veth",
-            "peer", "name", self.CLIENT_SIDE, "netns", self.clients)
+        self.plug_in(server_addresses)
+
+    def plug_in(self, server_addresses, make=None):
+        """The cable, new. `make` makes it in another way than we do."""
+        if make:
+            make()
+        else:
+            run("ip", "-n", self.server, "link", "add", self.SERVER_SIDE, "type", "veth",
+                "peer", "name", self.CLIENT_SIDE, "netns", self.clients)
         lines = [f"addr add {address} dev {self.SERVER_SIDE} {no_detection(address)}"
                  for address in server_addresses]
         self._batch(self.server, ["link set lo up", *lines, f"link set {self.SERVER_SIDE} up",
@@ -82,6 +90,10 @@ class Link:
         """Gives the clients' side these addresses, each for itself."""
         self._batch(self.clients, [f"addr add {address} dev {self.CLIENT_SIDE} "
                                    f"{no_detection(address)}" for address in addresses])
+
+    def unplug(self):
+        """Both ends are gone, with their addresses."""
+        run("ip", "-n", self.server, "link", "delete", self.SERVER_SIDE)
 
     def packets(self, direction):
         """What the server's card has counted itself: "rx" or "tx" packets since it was made."""

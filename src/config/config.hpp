@@ -35,6 +35,9 @@ struct SourcePosition {
 struct Gate {
     std::vector<std::string> interfaces;
     std::vector<SourcePosition> interface_positions; ///< one for each of `interfaces`
+    std::vector<std::string> inside;                 ///< not empty: this is a gateway
+    std::vector<SourcePosition> inside_positions;    ///< one for each of `inside`
+    std::vector<Block> tunnels_from;                 ///< whose tunnels are looked into
     Attach attach = Attach::automatic;
     Mode mode = Mode::observe;
     bool strict = false;

@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t services_max = 255; ///< ids 1 to 255 in the kernel's tables
+constexpr std::size_t tunnels_max = 1000; ///< the kernel's table has room for a few more
 constexpr std::size_t path_bytes_max = PATH_MAX - 1;
 constexpr std::size_t socket_bytes_max = 107; ///< sockaddr_un's sun_path without its zero
 constexpr std::uint32_t entries_min = 16;
@@ -55,16 +56,28 @@ Rule<std::uint32_t> entries()
 void read_interfaces(TableReader &table, Draft &draft)
 {
     const auto rule = interface_name();
-    Seen<std::string> seen;
+    Seen<std::string> seen; // a card has one role
 
     for (auto &item : table.list("interfaces", rule, seen)) {
         draft.config.gate.interfaces.push_back(item.value);
         draft.config.gate.interface_positions.push_back(item.position);
     }
+    for (auto &item : table.list("inside", rule, seen)) {
+        draft.config.gate.inside.push_back(item.value);
+        draft.config.gate.inside_positions.push_back(item.position);
+    }
     if (draft.purpose == Purpose::daemon && !table.has("interfaces"))
         table.note_missing("interfaces", "at least one interface such as [\"eth0\"]");
-    table.refuse("inside", "is for gateways, which this version does not have yet: "
-                           "expected interfaces alone");
+}
+
+void read_tunnels(TableReader &table, Draft &draft)
+{
+    Seen<Block> seen;
+
+    draft.config.gate.tunnels_from = values(table.list("tunnels_from", block(), seen));
+    if (draft.config.gate.tunnels_from.size() > tunnels_max)
+        table.note("tunnels_from",
+                   "has too many CIDR blocks: expected at most " + std::to_string(tunnels_max));
 }
 
 void read_gate(TableReader &table, Draft &draft)
@@ -72,6 +85,7 @@ void read_gate(TableReader &table, Draft &draft)
     Gate &gate = draft.config.gate;
 
     read_interfaces(table, draft);
+    read_tunnels(table, draft);
     gate.attach = table.value("attach",
                               choice<Attach>({{"auto", Attach::automatic},
                                               {"native", Attach::native},

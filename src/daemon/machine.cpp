@@ -24,13 +24,19 @@ std::string known_interfaces()
 Result<void> check_machine(const config::Config &config)
 {
     const auto &gate = config.gate;
-    for (std::size_t i = 0; i < gate.interfaces.size(); i++)
-        if (::if_nametoindex(gate.interfaces[i].c_str()) == 0)
-            return Error{config.where(gate.interface_positions[i]) + "interface \"" +
-                             gate.interfaces[i] + "\" does not exist: expected one of " +
-                             known_interfaces(),
-                         bad_configuration};
-    return {};
+    const auto check = [&config](const std::vector<std::string> &interfaces,
+                                 const std::vector<config::SourcePosition> &positions) {
+        for (std::size_t i = 0; i < interfaces.size(); i++)
+            if (::if_nametoindex(interfaces[i].c_str()) == 0)
+                return Result<void>{
+                    Error{config.where(positions[i]) + "interface \"" + interfaces[i] +
+                              "\" does not exist: expected one of " + known_interfaces(),
+                          bad_configuration}};
+        return Result<void>{};
+    };
+
+    const auto outside = check(gate.interfaces, gate.interface_positions);
+    return outside ? check(gate.inside, gate.inside_positions) : outside;
 }
 
 std::vector<std::string> list_restart_only(const config::Config &running, const config::Config &now)

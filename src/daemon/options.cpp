@@ -34,6 +34,8 @@ kernel::GateOptions make_gate_options(const config::Config &config)
                      .networks_max = gate.networks_max,
                      .ipv6_source_bits = gate.ipv6_source_bits};
     options.interfaces = gate.interfaces;
+    options.inside = gate.inside;
+    options.tunnels_from = gate.tunnels_from;
     options.attach = to_attach(gate.attach);
     options.mode =
         gate.mode == config::Mode::enforce ? kernel::Mode::enforce : kernel::Mode::observe;

@@ -130,7 +130,8 @@ json::object attachment_object(const core::AttachmentStatus &attachment)
             {"direction", attachment.direction},
             {"how", attachment.how},
             {"note", attachment.note},
-            {"adopted", attachment.adopted}};
+            {"adopted", attachment.adopted},
+            {"in_place", attachment.in_place}};
 }
 
 json::object reconcile_object(const core::ReconcileStatus &reconcile)

@@ -55,6 +55,7 @@ struct GateOptions {
     bool strict = false;
     std::chrono::seconds lease{60};
     ReconcileOptions reconcile;
+    std::vector<Block> tunnels_from; ///< senders whose tunnels are looked into
     std::vector<ServiceOption> services;
     std::vector<NetworkOption> networks;
 };

@@ -47,6 +47,17 @@ const struct {
         return config.gate.interfaces == std::vector<std::string>{"eth0", "wlan0.100@a"}; }},
     {"an interface's name of 15 bytes", "[gate]\ninterfaces = [\"abcdefghijklmno\"]\n" + service,
      [](const Config &config) { return config.gate.interfaces[0] == "abcdefghijklmno"; }},
+    {"a gateway", in_gate("inside = [\"eth1\", \"eth2\"]"), [](const Config &config) {
+        return config.gate.interfaces.size() == 1 &&
+               config.gate.inside == std::vector<std::string>{"eth1", "eth2"} &&
+               config.gate.inside_positions[1].text() == "3:19"; }},
+    {"no gateway", after(""), [](const Config &config) { return config.gate.inside.empty(); }},
+    {"senders of tunnels", in_gate("tunnels_from = [\"192.0.2.0/24\", \"2001:db8::9/128\"]"),
+     [](const Config &config) {
+        return config.gate.tunnels_from ==
+               std::vector{block("192.0.2.0/24"), block("2001:db8::9/128")}; }},
+    {"no tunnels", after(""), [](const Config &config) {
+        return config.gate.tunnels_from.empty(); }},
     {"attach auto", in_gate("attach = \"auto\""), [](const Config &config) {
         return config.gate.attach == config::Attach::automatic; }},
     {"attach native", in_gate("attach = \"native\""), [](const Config &config) {

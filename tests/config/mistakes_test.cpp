@@ -35,6 +35,15 @@ std::string repeated(const std::string &text, std::size_t count)
     return result;
 }
 
+/// So many blocks of one address.
+std::string blocks(std::size_t count)
+{
+    std::string list;
+    for (std::size_t i = 0; i < count; i++)
+        list += (i == 0 ? "\"2001:db8::" : ", \"2001:db8::") + std::to_string(i) + "\"";
+    return list;
+}
+
 // clang-format off
 const Row file_rows[] = {
     {"nothing at all", "",
@@ -122,9 +131,6 @@ const Row key_rows[] = {
      "t.toml:7:1: http.socket is no setting: expected one of listen"},
     {"a section within a section", after("[control.socket]"),
      "t.toml:6:1: control.socket is a table: expected an absolute path of at most 107 bytes"},
-    {"a gateway, which is for later", in_gate("inside = [\"eth1\"]"),
-     "t.toml:3:10: gate.inside is for gateways, which this version does not have yet: "
-         "expected interfaces alone"},
 };
 
 const Row gate_rows[] = {
@@ -134,6 +140,29 @@ const Row gate_rows[] = {
     {"an empty list of interfaces", "[gate]\ninterfaces = []\n" + service,
      "t.toml:2:14: gate.interfaces is empty: expected at least one element, an interface's name, "
          "1 to 15 bytes without blanks, slashes and colons"},
+    {"an interface on both sides", in_gate("inside = [\"eth1\", \"eth0\"]"),
+     "t.toml:3:19: gate.inside has \"eth0\": line 2 has it already, "
+         "expected it once in the file"},
+    {"an inner interface twice", in_gate("inside = [\"eth1\",\n\"eth1\"]"),
+     "t.toml:4:1: gate.inside has \"eth1\": line 3 has it already, "
+         "expected it once in the file"},
+    {"an inner interface's name with a slash", in_gate("inside = [\"a/b\"]"),
+     "t.toml:3:11: gate.inside has \"a/b\": expected an interface's name, "
+         "1 to 15 bytes without blanks, slashes and colons"},
+    {"nothing inside", in_gate("inside = []"),
+     "t.toml:3:10: gate.inside is empty: expected at least one element, an interface's name, "
+         "1 to 15 bytes without blanks, slashes and colons"},
+    {"an inner side alone", "[gate]\ninside = [\"eth1\"]\n" + service,
+     "t.toml:1:1: gate.interfaces is missing: "
+         "expected at least one interface such as [\"eth0\"]"},
+    {"a sender of tunnels by name", in_gate("tunnels_from = [\"balancer\"]"),
+     "t.toml:3:17: gate.tunnels_from has \"balancer\": expected a CIDR block such as "
+         "\"192.0.2.0/24\" or \"2001:db8::/32\""},
+    {"a sender of tunnels twice", in_gate("tunnels_from = [\"192.0.2.1\", \"192.0.2.1/32\"]"),
+     "t.toml:3:30: gate.tunnels_from has \"192.0.2.1/32\": line 3 has it already, "
+         "expected it once in the file"},
+    {"too many senders of tunnels", in_gate("tunnels_from = [" + blocks(1001) + "]"),
+     "t.toml:3:16: gate.tunnels_from has too many CIDR blocks: expected at most 1000"},
     {"an interface outside a list", "[gate]\ninterfaces = \"eth0\"\n" + service,
      "t.toml:2:14: gate.interfaces is \"eth0\": expected an array, each element an interface's "
          "name, 1 to 15 bytes without blanks, slashes and colons"},

@@ -22,7 +22,12 @@ from lab.processes import BannerServer, Clients, Record
 PREFIX = f"tgtest-{os.getpid()}-"
 SERVER_IPV4 = "198.51.100.25"
 SERVER_IPV6 = "2001:db8:25::25"
+SERVER_ADDRESSES = [f"{SERVER_IPV4}/24", f"{SERVER_IPV6}/64"]
 NOBODY = 65534
+FOREIGN_PROGRAM = """
+__attribute__((section("xdp"), used)) int somebody_elses(void *ctx) { return 2; }
+char license_text[] __attribute__((section("license"), used)) = "GPL";
+"""
 
 
 def server_for(address):
@@ -49,6 +54,7 @@ class GateTest(unittest.TestCase):
     """Each test has a fresh network, server, clients' process and an empty gate."""
 
     addresses = ()
+    link_type = Link
 
     def setUp(self):
         if os.geteuid() != 0:
@@ -59,11 +65,10 @@ class GateTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.work_dir, ignore_errors=True)
         self.record = Record(self.work_dir / "processes")
 
-        self.link = Link(PREFIX)
+        self.link = self.link_type(PREFIX)
         self.addCleanup(self.link.remove)
-        self.link.create([f"{SERVER_IPV4}/24", f"{SERVER_IPV6}/64"])
-        self.link.add_clients([address + ("/128" if ":" in address else "/32")
-                               for address in self.addresses])
+        self.link.create(SERVER_ADDRESSES)
+        self.add_clients()
 
         log = self.work_dir / "helpers.log"
         self.server = BannerServer(self.link.server, [SERVER_IPV4, SERVER_IPV6], self.record, log)
@@ -72,13 +77,17 @@ class GateTest(unittest.TestCase):
         self.addCleanup(self.clients.stop)
 
         pin_dir = BPFFS / f"{PREFIX}pins"
-        self.gate = Gate(self.link.server, self.work_dir, pin_dir, self.record)
+        self.gate = Gate(self.link.guarded, self.work_dir, pin_dir, self.record)
         self.addCleanup(self._remove_gate)
 
     def _remove_gate(self):
         self.gate.stop()
         self.gate.detach(check=False)
         machine.remove_pins(self.gate.pin_dir)
+
+    def add_clients(self):
+        self.link.add_clients([address + ("/128" if ":" in address else "/32")
+                               for address in self.addresses])
 
     def start_gate(self, networks=(), **config):
         self.gate.write_config(networks, **config)
@@ -104,9 +113,15 @@ class GateTest(unittest.TestCase):
         return sorted(str(path.relative_to(self.gate.pin_dir))
                       for path in self.gate.pin_dir.rglob("*") if not path.is_dir())
 
-    def attached(self):
-        """What the kernel says is on the server's card: [kind, program id], sorted."""
+    def attached(self, interface=Link.SERVER_SIDE):
+        """What the kernel says is on a guarded card: [kind, program id], sorted."""
         script = pathlib.Path(__file__).parent / "attached.py"
-        done = machine.run(*machine.inside(self.link.server, sys.executable, script,
-                                           Link.SERVER_SIDE))
+        done = machine.run(*machine.inside(self.link.guarded, sys.executable, script, interface))
         return json.loads(done.stdout)
+
+    def build_foreign_program(self):
+        """Somebody else's XDP program, which passes everything, for `ip link set ... obj`."""
+        source, program = self.work_dir / "foreign.c", self.work_dir / "foreign.o"
+        source.write_text(FOREIGN_PROGRAM)
+        machine.run("clang", "--target=bpf", "-O2", "-c", source, "-o", program)
+        return program

@@ -7,11 +7,6 @@ import unittest
 from fixture import NOBODY, GateTest
 from lab import machine
 
-FOREIGN_PROGRAM = """
-__attribute__((section("xdp"), used)) int somebody_elses(void *ctx) { return 2; }
-char license_text[] __attribute__((section("license"), used)) = "GPL";
-"""
-
 # (what is wrong, lines at the end of a good configuration, what the one line holds)
 BAD_CONFIGURATIONS = [
     ("an unknown key", "[gate2]\nx = 1\n", "gate2"),
@@ -64,11 +59,8 @@ class Start(GateTest):
         self.check_refused(self.gate.daemon("run"), 78, str(self.gate.config))
 
     def test_a_foreign_program_on_the_card(self):
-        source, program = self.work_dir / "foreign.c", self.work_dir / "foreign.o"
-        source.write_text(FOREIGN_PROGRAM)
-        machine.run("clang", "--target=bpf", "-O2", "-c", source, "-o", program)
-        machine.run("ip", "-n", self.link.server, "link", "set", "mail0", "xdpdrv", "obj", program,
-                    "sec", "xdp")
+        machine.run("ip", "-n", self.link.server, "link", "set", "mail0", "xdpdrv", "obj",
+                    self.build_foreign_program(), "sec", "xdp")
         before = self.attached()
         [[kind, number]] = before
         self.assertEqual(kind, "xdp")
