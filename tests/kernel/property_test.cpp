@@ -22,6 +22,7 @@ enum class Act {
     server_connects,
     client_aborts,
     server_aborts,
+    client_vanishes,
     server_vanishes,
     client_retransmits,
     server_retransmits,
@@ -47,10 +48,12 @@ struct Step {
 std::ostream &operator<<(std::ostream &out, const Step &step)
 {
     static constexpr const char *names[] = {
-        "connect",        "client says",     "server says",      "client closes", "server closes",
-        "server ends",    "server connects", "client aborts",    "server aborts", "server vanishes",
-        "client repeats", "server repeats",  "keepalive",        "to server",     "to client",
-        "lose to server", "lose to client",  "repeat to server", "forge",         "settle",
+        "connect",        "client says",     "server says",      "client closes",
+        "server closes",  "server ends",     "server connects",  "client aborts",
+        "server aborts",  "client vanishes", "server vanishes",  "client repeats",
+        "server repeats", "keepalive",       "to server",        "to client",
+        "lose to server", "lose to client",  "repeat to server", "forge",
+        "settle",
     };
     return out << names[static_cast<int>(step.act)] << " " << step.pair << " " << step.choice;
 }
@@ -74,6 +77,7 @@ rc::Gen<Step> any_step()
                                                     {2, Act::server_connects},
                                                     {3, Act::client_aborts},
                                                     {2, Act::server_aborts},
+                                                    {2, Act::client_vanishes},
                                                     {1, Act::server_vanishes},
                                                     {4, Act::client_retransmits},
                                                     {4, Act::server_retransmits},
@@ -208,6 +212,8 @@ protected:
             return leave(pair, pair.server.abort());
         case Act::server_retransmits:
             return leave(pair, pair.server.retransmit());
+        case Act::client_vanishes:
+            return pair.client.vanish();
         case Act::server_vanishes:
             pair.vanished = true;
             return pair.server.vanish();
