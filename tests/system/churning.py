@@ -120,6 +120,12 @@ class ChurnTest(GateTest):
         """What reconcile has done, or nothing if the daemon knows of none."""
         return self.gate.ask_json("status").get("reconcile", {})
 
+    def wait_for_rounds(self, count):
+        """Of reconcile, from begin to end: the one under way does not count."""
+        rounds = self.reconciled()["rounds"]
+        self.assertTrue(settle(lambda: self.reconciled()["rounds"] > rounds + count, True,
+                               5 * (count + 1)), "reconcile stands still")
+
     def evidence(self):
         """The numbers that a failed test needs."""
         status = self.gate.ask_json("status")

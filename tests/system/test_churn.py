@@ -43,7 +43,7 @@ class Churn(ChurnTest):
         seed = random.SystemRandom().randrange(1 << 32)
         print(f"    churn of {connections} with seed {seed}", flush=True)
         server = self.start_server("--park", PARKED, "--hasty", 8, "--seed", seed)
-        client = self.start_client("--seed", seed)
+        client = self.start_client("--park", 3 * PARKED, "--seed", seed)
         for stop in sorted(random.Random(seed).sample(range(1000, connections), pauses)):
             self.assertFalse(client.ask("run", stop)["late"])
             self.assert_live_is_what_the_sockets_say(f"after {stop} connections, seed {seed}")

@@ -11,6 +11,9 @@ using namespace std::chrono_literals;
 
 constexpr auto time_max = 60s; ///< for one command; a test that waits longer has failed
 constexpr int wait_ms = 20;
+/// Connections that start or end in one breath. A veth card with XDP holds 256 frames, and a RST
+/// that it loses is not sent again.
+constexpr int breath_max = 16;
 constexpr std::uint32_t tries_max = 10'000; ///< of ports that another connection still has
 
 } // namespace
@@ -53,9 +56,7 @@ Result<void> Client::serve()
 /// but the held are over. hold N: N more that only stay open. release N: those end, as planned.
 Result<void> Client::obey(const Command &command)
 {
-    const auto nothing_moves = [this] {
-        return finished_ + refused_ + held_ + parked_ == started_;
-    };
+    const auto nothing_moves = [this] { return under_way() == 0; };
 
     holds_new_ = command.word == "hold";
     if (command.word == "run") {
@@ -70,8 +71,9 @@ Result<void> Client::obey(const Command &command)
     if (command.word == "hold")
         return run(started_ + command.number, nothing_moves);
     if (command.word == "release") {
-        release(command.number);
-        return run(0, nothing_moves);
+        to_release_ = command.number;
+        release_from_ = 0;
+        return run(0, [&] { return to_release_ == 0 && nothing_moves(); });
     }
     return command.word == "report" ? Result<void>() : Error{"no such command: " + command.word};
 }
@@ -94,6 +96,7 @@ Result<void> Client::run(std::uint64_t start_until, Done done)
     while (true) {
         if (auto started = start_visits(start_until); !started)
             return started;
+        release_visits();
         if (done())
             return {};
         for (const auto token : poller_.wait(wait_ms))
@@ -106,10 +109,12 @@ Result<void> Client::run(std::uint64_t start_until, Done done)
 
 Result<void> Client::start_visits(std::uint64_t start_until)
 {
-    while (started_ < start_until &&
-           started_ - finished_ - refused_ - held_ - parked_ < options_.at_once_max)
+    for (int count = 0; count < breath_max; count++) {
+        if (started_ >= start_until || under_way() >= options_.at_once_max)
+            return {};
         if (auto started = start_visit(); !started)
             return started;
+    }
     return {};
 }
 
@@ -151,6 +156,12 @@ Result<Fd> Client::connect_next()
     return Error{"no port is free: give more of them"};
 }
 
+/// Connections that will do something, or whose server will.
+std::uint64_t Client::under_way() const
+{
+    return started_ - finished_ - refused_ - held_ - parked_;
+}
+
 void Client::follow(std::uint32_t index)
 {
     auto &visit = visits_[index];
@@ -162,18 +173,22 @@ void Client::follow(std::uint32_t index)
         free_.push_back(index);
 }
 
-/// Those that are held end from now on, each by its plan.
-void Client::release(std::uint64_t count)
+/// Those that are held end, each by its plan, and no more at once than are started at once.
+void Client::release_visits()
 {
-    for (std::uint32_t index = 0; index < visits_.size() && count > 0; index++) {
-        auto &visit = visits_[index];
+    const auto until = to_release_ - std::min<std::uint64_t>(to_release_, breath_max);
+
+    for (; release_from_ < visits_.size() && to_release_ > until; release_from_++) {
+        auto &visit = visits_[release_from_];
+        if (under_way() >= options_.at_once_max)
+            return;
         if (visit.stage != Stage::holding)
             continue;
         visit.stage = Stage::starting;
         visit.is_held = false;
         held_--;
-        count--;
-        follow(index);
+        to_release_--;
+        follow(release_from_);
     }
 }
 

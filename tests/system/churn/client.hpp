@@ -23,7 +23,7 @@ struct ClientOptions {
     std::uint16_t first_port = 20'000; ///< of the few that each source uses again and again
     std::uint16_t ports = 2'000;
     std::uint32_t at_once_max = 200; ///< what a veth card holds without losing any
-    std::uint32_t parked_max = 300;
+    std::uint32_t parked_max = 0;
     std::uint64_t seed = 1;
 };
 
@@ -58,7 +58,8 @@ private:
     Result<Fd> connect_next();
     void follow(std::uint32_t index);
 
-    void release(std::uint64_t count);
+    void release_visits();
+    std::uint64_t under_way() const;
     void unpark();
     bool parks(Visit &visit, Stop where);
 
@@ -82,6 +83,8 @@ private:
     std::uint64_t refused_ = 0; ///< that the server never answered, or answered with a RST
     std::uint64_t held_ = 0;
     std::uint64_t parked_ = 0;
+    std::uint64_t to_release_ = 0;
+    std::uint32_t release_from_ = 0;
     bool is_late_ = false;
 };
 
