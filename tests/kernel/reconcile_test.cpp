@@ -113,7 +113,7 @@ protected:
         for (const auto *own : {server_ipv4, client_ipv4})
             run("ip address add " + std::string(own) + "/32 dev lo");
         for (const auto *own : {server_ipv6, client_ipv6})
-            run("ip address add " + std::string(own) + "/128 dev lo nodad");
+            run("ip address add " + std::string(own) + "/128 dev lo");
         watch(port);
         reconcile_.emplace(must(Reconcile::load(program())));
         reconcile_->take_arrivals({::if_nametoindex("lo")});
