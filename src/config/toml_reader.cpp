@@ -144,14 +144,6 @@ void TableReader::note_missing(std::string_view key, std::string_view expected)
     mistakes_.add(position(), full_name(key) + " is missing: expected " + std::string(expected));
 }
 
-void TableReader::refuse(std::string_view key, std::string_view what)
-{
-    if (!table_.contains(key))
-        return;
-    known_.emplace_back(key);
-    note(key, what);
-}
-
 void TableReader::note(std::string_view key, std::string_view what)
 {
     mistakes_.add(position(key), full_name(key) + " " + std::string(what));

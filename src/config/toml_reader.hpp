@@ -119,8 +119,6 @@ public:
 
     /// Notes an absent key.
     void note_missing(std::string_view key, std::string_view expected);
-    /// Notes a key that is there and belongs to a later version.
-    void refuse(std::string_view key, std::string_view what);
     /// Notes "SECTION.KEY <what>" at the key's value; the key must be there.
     void note(std::string_view key, std::string_view what);
     /// Notes `what` at the table.

@@ -260,6 +260,50 @@ TEST_F(WholeGate, StaysAsItIsWhenNewOptionsCannotBe)
     EXPECT_EQ(gate_->networks()[1].tally.opened, 2U);
 }
 
+TEST_F(WholeGate, BecomesAGatewayAndAHostAgain)
+{
+    start(options());
+    EXPECT_FALSE(gate_->is_gateway());
+    auto gateway = options();
+    gateway.inside = {"tg1"};
+    must(gate_->reconfigure(gateway));
+    EXPECT_TRUE(gate_->is_gateway());
+    EXPECT_EQ(gate_->status().attachments[1].interface, "tg1");
+    EXPECT_EQ(gate_->status().attachments[1].direction, "egress");
+
+    gateway.inside = {"tgnowhere"};
+    EXPECT_EQ(message_of(gate_->reconfigure(gateway)), "interface tgnowhere does not exist");
+    EXPECT_TRUE(gate_->is_gateway());
+    must(gate_->reconfigure(options()));
+    EXPECT_FALSE(gate_->is_gateway());
+}
+
+TEST_F(WholeGate, LooksIntoTheTunnelsOfThoseWhoAreConfiguredNow)
+{
+    auto balanced = options();
+    const auto syns = [&](const std::string &balancer) {
+        const auto before = verdicts("ingress")["pass_syn"];
+        auto wire = (Ethernet{} / Ipv4{.from = balancer} / (Ethernet{} / Ipv4{} / Tcp{})).wire();
+        bpf_test_run_opts run{};
+        run.sz = sizeof(run);
+        run.data_in = wire.data();
+        run.data_size_in = static_cast<std::uint32_t>(wire.size());
+        EXPECT_EQ(bpf_prog_test_run_opts(program_of("xdp").get(), &run), 0);
+        return verdicts("ingress")["pass_syn"] - before;
+    };
+
+    balanced.tunnels_from = {block("203.0.113.9/32")};
+    start(balanced);
+    EXPECT_EQ(syns("203.0.113.9"), 1U);
+    EXPECT_EQ(syns("203.0.113.10"), 0U);
+    balanced.tunnels_from = {block("203.0.113.10/32")};
+    must(gate_->reconfigure(balanced));
+    EXPECT_EQ(syns("203.0.113.9"), 0U);
+    EXPECT_EQ(syns("203.0.113.10"), 1U);
+    must(gate_->reconfigure(options()));
+    EXPECT_EQ(syns("203.0.113.10"), 0U);
+}
+
 TEST_F(WholeGate, DoesNotStartWhereItCannot)
 {
     auto nowhere = options();
