@@ -289,11 +289,14 @@ void Ledger::take_for_recorded(ServiceId service, Family family, const Tally &to
 
 void Ledger::forget_old(UnixTime now)
 {
+    const auto before = forgot_at_.value_or(now);
+
+    forgot_at_ = now;
     for (auto &[service, book] : books_)
         for (EventBook &event : book.events)
             for (WindowsBySize *by_size : {&event.attributed, &event.unattributed})
                 for (auto &[size, windows] : *by_size)
-                    windows.forget_old(now);
+                    windows.forget_old(now, before);
 }
 
 std::size_t Ledger::bytes() const

@@ -119,7 +119,14 @@ public:
     /// Takes the totals of a service and family for recorded: reconcile() owes nothing of them.
     void take_for_recorded(ServiceId service, Family family, const Tally &total);
 
-    /// Forgets windows that no monitor keeps any more. Call now and then.
+    /// Forgets windows that no monitor keeps any more, neither now nor when this was last asked.
+    /// Call now and then.
+    ///
+    /// What a clock that jumps does: events stay in the window of the time that the clock showed
+    /// when they were recorded, and a question counts back from what it shows now. Nothing is
+    /// counted twice, and no total or live count asks the clock. Set forward, or after a suspend,
+    /// what came before is as old as the clock says. Set back, it waits for its time to come if
+    /// that is no further than a monitor reaches, and is forgotten otherwise.
     void forget_old(UnixTime now);
 
     std::size_t bytes() const;
@@ -140,6 +147,7 @@ private:
     std::vector<Monitor> monitors_;
     std::map<std::uint32_t, std::uint32_t> windows_by_size_; ///< the most that a monitor keeps
     std::map<ServiceId, ServiceBook> books_;
+    std::optional<UnixTime> forgot_at_;
 };
 
 } // namespace tallygate::core

@@ -2,6 +2,7 @@
 #include "core/window.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 namespace tallygate::core {
@@ -44,13 +45,16 @@ void Windows::add_to(BlockSums &sums, const Block &block, std::uint32_t start, s
         sums.add_all(window->second, block);
 }
 
-void Windows::forget_old(UnixTime now)
+void Windows::forget_old(UnixTime now, UnixTime before)
 {
     const auto index = window_index(monitor_.window_seconds, now);
+    const auto index_before = window_index(monitor_.window_seconds, before);
     const std::int64_t reach = monitor_.windows;
 
-    by_index_.erase(by_index_.begin(), by_index_.lower_bound(index - reach));
-    by_index_.erase(by_index_.upper_bound(index + reach), by_index_.end());
+    std::erase_if(by_index_, [&](const auto &window) {
+        return std::abs(window.first - index) > reach &&
+               std::abs(window.first - index_before) > reach;
+    });
     for (auto window = by_index_.begin(); window != by_index_.lower_bound(index); ++window)
         window->second.compact();
 }

@@ -34,14 +34,16 @@ public:
     void add_to(BlockSums &sums, const Block &block, std::uint32_t start, std::uint32_t end,
                 UnixTime now) const;
 
-    /// Drops windows more than monitor().windows before or after that of `now`, and compacts
-    /// those that have closed.
+    /// Drops windows more than monitor().windows before or after that of `now`, and of `before`,
+    /// when this was last asked; and compacts those that have closed.
     ///
     /// One window more than can be asked for stays, for a clock that is set back a little. A
     /// window of the future is what a clock left behind that was set back. Near ones stay: when
     /// their time comes, what is in them is no older than what the monitor may speak of. From
-    /// further away it would come back as news long after it happened.
-    void forget_old(UnixTime now);
+    /// further away it would come back as news long after it happened. Two times, and not one: a
+    /// clock that jumps away and is set right before the next time has cost no window.
+    void forget_old(UnixTime now, UnixTime before);
+    void forget_old(UnixTime now) { forget_old(now, now); }
 
     /// What is kept, by absolute index.
     const std::map<std::int64_t, BlockSums> &by_index() const { return by_index_; }
