@@ -2,7 +2,6 @@
 """Live counts through a daemon's death, a full table, and sockets that go without a word."""
 import os
 import signal
-import threading
 import time
 import unittest
 
@@ -40,6 +39,26 @@ class Death(ChurnTest):
         self.check_live(150, "their ends are seen")
         self.assertFalse(client.ask("release", 150)["late"])
         self.check_live(0, "their ends are seen")
+        self.assertEqual(self.reconciled()["closed"], 0, self.evidence())
+
+    def test_half_ended_connections_that_were_there_first(self):
+        """Every stage in which a connection can be when the gate comes."""
+        server = self.start_server("--park", 100)
+        client = self.start_client("--park", 300, "--at-once", 400)
+        client.ask("run", 10_000)
+        self.assert_soon(True, lambda: {"ESTAB", "CLOSE-WAIT", "FIN-WAIT-2"} <=
+                         set(self.socket_states()), "stages")
+        before = sum(self.sockets().values())
+        self.start_gate()
+        self.assert_soon(dict(self.sockets()), self.live_by_source, f"of {before} at the start")
+        self.assertEqual(self.reconciled()["adopted"], before)
+
+        client.ask("run", 12_000)
+        server.ask("go", 0)
+        self.assertFalse(client.ask("drain")["late"])
+        server.ask("drain")
+        self.assert_soon({}, lambda: dict(self.sockets()), "the kernel has none left")
+        self.assert_soon(0, lambda: self.service()["live"], self.evidence())
         self.assertEqual(self.reconciled()["closed"], 0, self.evidence())
 
     def check_10000_open(self, number):
@@ -86,13 +105,6 @@ class Death(ChurnTest):
 class Upgrade(ChurnTest):
     """Another daemon takes over the pins of one that was killed, while mail flows on."""
 
-    def watch_totals(self, end, seen):
-        while not end.is_set():
-            done = self.gate.ask("--json", "status", check=False)
-            if done.returncode == 0:
-                seen.append(self.totals())
-            end.wait(0.02)
-
     def test_no_packet_is_unguarded_and_no_total_goes_back(self):
         self.start_gate()
         server = self.start_server("--hasty", 8)
@@ -129,8 +141,11 @@ class FullTable(ChurnTest):
         self.assertEqual(client.ask("hold", self.HELD)["held"], self.HELD, "mail keeps flowing")
         self.assertEqual(sum(self.sockets().values()), self.HELD)
         self.assert_soon(self.FLOWS_MAX, lambda: self.service()["live"], "the table is full")
-        verdicts = self.gate.ask_json("status")["verdicts"]["ingress"]
-        self.assertGreaterEqual(verdicts["pass_flows_full"], self.HELD - self.FLOWS_MAX)
+        status = self.gate.ask_json("status")
+        self.assertGreaterEqual(status["verdicts"]["ingress"]["pass_flows_full"],
+                                self.HELD - self.FLOWS_MAX)
+        self.assertTrue(any("table flows" in warning for warning in status["warnings"]),
+                        status["warnings"])
         return client
 
     def check_emptied(self, client):
@@ -157,8 +172,14 @@ class FullTable(ChurnTest):
         self.wait_for_rounds(3)
         self.assertEqual(self.reconciled()["adopted"], 0, self.evidence())
         self.assertEqual(self.service()["live"], self.FLOWS_MAX)
+
+        # Those that have a flow end first. Then there is room for the others.
+        self.assertFalse(client.ask("release", 400)["late"])
+        self.wait_for_rounds(2)
+        self.assert_soon(self.HELD - 400, lambda: self.service()["live"], self.evidence())
+        self.assertEqual(self.reconciled()["adopted"], self.HELD - self.FLOWS_MAX)
         self.assertFalse(client.ask("release", self.HELD)["late"])
-        self.assert_soon(0, lambda: self.service()["live"], self.evidence())
+        self.assert_all_closed()
 
 
 class Silence(ChurnTest):

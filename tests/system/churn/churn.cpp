@@ -79,6 +79,7 @@ int run(int count, char **words)
     visiting->add_option("--first-port", client.first_port);
     visiting->add_option("--ports", client.ports);
     visiting->add_option("--at-once", client.at_once_max);
+    visiting->add_option("--breath", client.breath_max);
     visiting->add_option("--park", client.parked_max);
     visiting->add_option("--seed", client.seed);
     app.require_subcommand(1);

@@ -11,9 +11,6 @@ using namespace std::chrono_literals;
 
 constexpr auto time_max = 60s; ///< for one command; a test that waits longer has failed
 constexpr int wait_ms = 20;
-/// Connections that start or end in one breath. A veth card with XDP holds 256 frames, and a RST
-/// that it loses is not sent again.
-constexpr int breath_max = 16;
 constexpr std::uint32_t tries_max = 10'000; ///< of ports that another connection still has
 
 } // namespace
@@ -109,7 +106,7 @@ Result<void> Client::run(std::uint64_t start_until, Done done)
 
 Result<void> Client::start_visits(std::uint64_t start_until)
 {
-    for (int count = 0; count < breath_max; count++) {
+    for (std::uint32_t count = 0; count < options_.breath_max; count++) {
         if (started_ >= start_until || under_way() >= options_.at_once_max)
             return {};
         if (auto started = start_visit(); !started)
@@ -176,7 +173,7 @@ void Client::follow(std::uint32_t index)
 /// Those that are held end, each by its plan, and no more at once than are started at once.
 void Client::release_visits()
 {
-    const auto until = to_release_ - std::min<std::uint64_t>(to_release_, breath_max);
+    const auto until = to_release_ - std::min<std::uint64_t>(to_release_, options_.breath_max);
 
     for (; release_from_ < visits_.size() && to_release_ > until; release_from_++) {
         auto &visit = visits_[release_from_];
