@@ -56,7 +56,6 @@ class Churn(ChurnTest):
         self.kill_a_client_and_a_server()
         self.assertGreaterEqual(self.kernel_totals()[0], connections)
         self.assert_all_closed()
-        print("    " + self.evidence(), flush=True)
 
     def test_100000_connections(self):
         self.start_gate()

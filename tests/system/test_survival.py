@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from churning import SERVERS, SOURCES, ChurnTest
+from churning import SOURCES, ChurnTest
 from lab import machine
 from lab.gate import settle
 
@@ -20,25 +20,29 @@ INNER = "203.0.113.25"  # a container behind the server
 class Death(ChurnTest):
     """What the gate counts needs no daemon, and what is open when it comes, it learns."""
 
-    def check_live(self, live, what):
-        self.assert_soon(live, lambda: self.service()["live"], what)
-        self.assertEqual(sum(self.sockets().values()), live, what)
+    def assert_live_is_what_the_sockets_say(self, about, what):
+        """A client's RST may be lost before the card; then both still have that connection."""
+        def both():
+            return self.service()["live"], sum(self.sockets().values())
+        live, sockets = settle(lambda: len(set(both())) == 1, True) and both()
+        self.assertEqual(live, sockets, f"{what}; {self.evidence()}")
+        self.assertAlmostEqual(live, about, delta=about / 50, msg=f"{what}; {self.evidence()}")
 
     def test_connections_that_were_there_first(self):
-        self.start_server()
+        server = self.start_server()
         client = self.start_client()
         self.assertEqual(client.ask("hold", 300)["held"], 300)
         self.start_gate()
-        self.check_live(300, "adopted at the start")
+        self.assert_soon(300, lambda: self.service()["live"], "adopted at the start")
         self.assertEqual(self.live_by_source(), dict(self.sockets()))
         adopted = self.reconciled()
         self.assertEqual((adopted["adopted"], adopted["closed"]), (300, 0), adopted)
 
-        # Half of them end as they please, before a second round of reconcile could help.
         self.assertFalse(client.ask("release", 150)["late"])
-        self.check_live(150, "their ends are seen")
+        self.assert_live_is_what_the_sockets_say(150, "half of them have ended")
         self.assertFalse(client.ask("release", 150)["late"])
-        self.check_live(0, "their ends are seen")
+        server.ask("drain")
+        self.assert_soon(0, lambda: self.service()["live"], "their ends are seen")
         self.assertEqual(self.reconciled()["closed"], 0, self.evidence())
 
     def test_half_ended_connections_that_were_there_first(self):
@@ -63,21 +67,24 @@ class Death(ChurnTest):
 
     def check_10000_open(self, number):
         self.start_gate()
-        self.start_server()
+        server = self.start_server()
         client = self.start_client()
         self.assertEqual(client.ask("hold", 10_000)["held"], 10_000)
-        self.check_live(10_000, "before")
+        self.assert_soon(10_000, lambda: self.service()["live"], "before")
         self.gate.stop(number)
         self.assertFalse(client.ask("release", 5_000)["late"])
         self.assertFalse(client.ask("run", 12_000)["late"])
         self.assertFalse(client.ask("drain")["late"])
-        self.assert_soon({"ESTAB": 5_000}, self.socket_states, "5,000 have closed")
+        self.assert_soon({"ESTAB"}, lambda: set(self.socket_states()), "the others have closed")
         self.gate.start()
-        self.assertEqual(self.service()["live"], 5_000, self.evidence())
+        live = self.service()["live"]
+        self.assert_live_is_what_the_sockets_say(5_000, "half of them have ended")
+        self.assertEqual(live, self.service()["live"], "not at once")
         self.assertEqual(self.totals()[0], self.kernel_totals()[0])
         mended = self.reconciled()
         self.assertEqual((mended.get("adopted", 0), mended.get("closed", 0)), (0, 0), mended)
         self.assertFalse(client.ask("release", 5_000)["late"])
+        server.ask("drain")
         self.assert_all_closed()
 
     def test_10000_open_a_killed_daemon_and_5000_closed_meanwhile(self):
@@ -136,7 +143,7 @@ class FullTable(ChurnTest):
 
     def check_full(self, more):
         self.start_gate(gate=f"flows_max = {self.FLOWS_MAX}", more=more)
-        self.start_server()
+        server = self.start_server()
         client = self.start_client()
         self.assertEqual(client.ask("hold", self.HELD)["held"], self.HELD, "mail keeps flowing")
         self.assertEqual(sum(self.sockets().values()), self.HELD)
@@ -146,11 +153,12 @@ class FullTable(ChurnTest):
                                 self.HELD - self.FLOWS_MAX)
         self.assertTrue(any("table flows" in warning for warning in status["warnings"]),
                         status["warnings"])
-        return client
+        return server, client
 
-    def check_emptied(self, client):
+    def check_emptied(self, server, client):
         """Those beyond the table may find room at a later word, and are counted from then on."""
         self.assertFalse(client.ask("release", self.HELD)["late"])
+        server.ask("drain")
         self.assert_soon(0, lambda: self.service()["live"], self.evidence())
         opened, closed, _ = self.totals()
         self.assertEqual(opened, closed)
@@ -162,13 +170,14 @@ class FullTable(ChurnTest):
         self.assert_soon(opened + 400, lambda: self.totals()[0], self.evidence())
         self.assertEqual(self.live_by_source(), dict(self.sockets()))
         self.assertFalse(client.ask("release", 400)["late"])
+        server.ask("drain")
         self.assert_soon((opened + 400, 0), lambda: self.totals()[::2], self.evidence())
 
     def test_connections_go_on_without_being_counted(self):
-        self.check_emptied(self.check_full(NO_ROUNDS))
+        self.check_emptied(*self.check_full(NO_ROUNDS))
 
     def test_reconcile_adopts_no_more_than_there_is_room_for(self):
-        client = self.check_full(QUICK_ROUNDS)
+        server, client = self.check_full(QUICK_ROUNDS)
         self.wait_for_rounds(3)
         self.assertEqual(self.reconciled()["adopted"], 0, self.evidence())
         self.assertEqual(self.service()["live"], self.FLOWS_MAX)
@@ -176,9 +185,11 @@ class FullTable(ChurnTest):
         # Those that have a flow end first. Then there is room for the others.
         self.assertFalse(client.ask("release", 400)["late"])
         self.wait_for_rounds(2)
-        self.assert_soon(self.HELD - 400, lambda: self.service()["live"], self.evidence())
+        self.assert_soon(sum(self.sockets().values()), lambda: self.service()["live"],
+                         self.evidence())
         self.assertEqual(self.reconciled()["adopted"], self.HELD - self.FLOWS_MAX)
         self.assertFalse(client.ask("release", self.HELD)["late"])
+        server.ask("drain")
         self.assert_all_closed()
 
 
@@ -256,13 +267,14 @@ class Silence(ChurnTest):
         self.link.set_sysctl(self.link.server, "net.ipv4.conf.inner0.proxy_arp", 1)
 
         self.start_gate(more=QUICK_ROUNDS)
-        self.start_server(addresses=[INNER], namespace=container)
+        server = self.start_server(addresses=[INNER], namespace=container)
         client = self.start_client(sources=IPV4_SOURCES, servers=[INNER])
         self.assertEqual(client.ask("hold", self.HELD)["held"], self.HELD)
         self.assert_soon(self.HELD, lambda: self.service()["live"], "all are live")
         self.wait_for_rounds(3)
         self.assertEqual(self.service()["live"], self.HELD, self.evidence())
         self.assertFalse(client.ask("release", self.HELD)["late"])
+        server.ask("drain")
         self.assert_soon(0, lambda: self.service()["live"], self.evidence())
         self.assertEqual(self.reconciled()["closed"], 0, self.evidence())
 

@@ -68,7 +68,7 @@ Result<void> Client::obey(const Command &command)
     if (command.word == "hold")
         return run(started_ + command.number, nothing_moves);
     if (command.word == "release") {
-        to_release_ = command.number;
+        to_release_ = std::min(command.number, held_);
         release_from_ = 0;
         return run(0, [&] { return to_release_ == 0 && nothing_moves(); });
     }
@@ -89,6 +89,7 @@ template <typename Done>
 Result<void> Client::run(std::uint64_t start_until, Done done)
 {
     const auto deadline = std::chrono::steady_clock::now() + time_max;
+    is_late_ = false;
 
     while (true) {
         if (auto started = start_visits(start_until); !started)
