@@ -144,7 +144,7 @@ static __always_inline void note_client(struct tg_flow *flow, const struct packe
 {
     __u32 end = packet->seq + packet->payload_bytes + packet->fin;
 
-    flow->quiet_rounds = 0;
+    flow->quiet_seconds = 0;
     advance(&flow->client_end, end);
     advance(&flow->client_ack, packet->ack_seq);
     if (packet->fin) {
@@ -176,7 +176,7 @@ static __always_inline enum tg_verdict follow_server(const struct packet *packet
 
     if (packet->rst)
         return close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_RST);
-    flow->quiet_rounds = 0;
+    flow->quiet_seconds = 0;
 
     /* Until now we knew where the server stands by the segment that opened the flow, and that
      * may have overtaken others. */

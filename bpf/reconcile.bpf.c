@@ -20,6 +20,7 @@
 
 /* Written by the daemon before each round. */
 __u32 round_number = 0;
+__u32 round_seconds = 0;     /* since the round before it began, at least 1 */
 __u64 round_begun_ns = 0;    /* CLOCK_MONOTONIC */
 __u32 sockets_looked_at = 0; /* 0: on a gateway, where there are none */
 
@@ -69,6 +70,14 @@ int list_sockets(struct bpf_iter__tcp *ctx)
     return 0;
 }
 
+/* The last packet may have passed at any time before the first round that found none. */
+static __always_inline __u16 longer(__u16 quiet_seconds)
+{
+    __u32 seconds = quiet_seconds ? quiet_seconds + round_seconds : 1;
+
+    return seconds < 0xffff ? seconds : 0xffff;
+}
+
 /*
  * Tells of every flow. One that is told twice in a round, because the reader's buffer was
  * full, ages once.
@@ -83,8 +92,7 @@ int age_flows(struct bpf_iter__bpf_map_elem *ctx)
     if (!ends || !flow || (flow->state & 0xff) != TG_FLOW_OPEN)
         return 0;
     if (flow->aged_in != round_number && flow->opened_ns < round_begun_ns) {
-        if (flow->quiet_rounds < 0xffff)
-            flow->quiet_rounds++;
+        flow->quiet_seconds = longer(flow->quiet_seconds);
         if (sockets_looked_at && flow->absent_rounds < 0xff)
             flow->absent_rounds++;
     }
@@ -92,7 +100,7 @@ int age_flows(struct bpf_iter__bpf_map_elem *ctx)
 
     age.state = flow->state;
     age.ends = *ends;
-    age.quiet_rounds = flow->quiet_rounds;
+    age.quiet_seconds = flow->quiet_seconds;
     age.absent_rounds = flow->absent_rounds;
     age.socket_seen = flow->socket_seen;
     age.client_fin_seen = flow->client_fin_seen;
@@ -157,7 +165,7 @@ int end_flow(struct xdp_md *ctx)
     state = closing->state;
     idle = closing->reason == TG_CLOSING_IDLE;
     flow = bpf_map_lookup_elem(&flows, &ends);
-    if (!flow || flow->state != state || !flow->quiet_rounds || (!idle && !flow->absent_rounds))
+    if (!flow || flow->state != state || !flow->quiet_seconds || (!idle && !flow->absent_rounds))
         return TG_MENDED_NOT;
     if (!close_once(&ends, flow, state))
         return TG_MENDED_NOT;

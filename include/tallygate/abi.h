@@ -200,10 +200,10 @@ struct tg_flow {
     __u16 service;
     __u8 client_fin_seen;
     __u8 server_fin_seen;
-    __u16 quiet_rounds; /* of reconcile without a packet; every packet writes 0 */
-    __u8 absent_rounds; /* of reconcile in which no socket had these ends */
-    __u8 socket_seen;   /* 1: a socket had them once, so its absence means something */
-    __u32 aged_in;      /* the round that last counted its quiet and its absence */
+    __u16 quiet_seconds; /* 1 and those since reconcile first found it quiet; a packet writes 0 */
+    __u8 absent_rounds;  /* of reconcile in which no socket had these ends */
+    __u8 socket_seen;    /* 1: a socket had them once, so its absence means something */
+    __u32 aged_in;       /* the round that last counted its quiet and its absence */
 };
 TG_ABI_SIZE(struct tg_flow, 64);
 
@@ -229,7 +229,7 @@ TG_ABI_SIZE(struct tg_socket, 60);
 struct tg_flow_age {
     __u64 state; /* as the flow had it: closing it needs the same */
     struct tg_flow_key ends;
-    __u16 quiet_rounds;
+    __u16 quiet_seconds;
     __u8 absent_rounds;
     __u8 socket_seen;
     __u8 client_fin_seen;

@@ -113,10 +113,10 @@ void read_reconcile(TableReader &table, Draft &draft)
     Reconcile &reconcile = draft.config.reconcile;
 
     reconcile.interval = table.value("interval", duration_or_off(1s, 1h), reconcile.interval);
-    reconcile.idle_open = table.value("idle_open", duration(1s, 7 * 24h), reconcile.idle_open);
+    reconcile.idle_open = table.value("idle_open", duration(1s, 12h), reconcile.idle_open);
     reconcile.idle_half_closed =
-        table.value("idle_half_closed", duration(1s, 24h), reconcile.idle_half_closed);
-    reconcile.idle_closing = table.value("idle_closing", duration(1s, 24h), reconcile.idle_closing);
+        table.value("idle_half_closed", duration(1s, 12h), reconcile.idle_half_closed);
+    reconcile.idle_closing = table.value("idle_closing", duration(1s, 12h), reconcile.idle_closing);
 }
 
 void read_state(TableReader &table, Draft &draft)

@@ -5,8 +5,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "base/log.hpp"
 #include "config/config_toml.hpp"
 #include "daemon/machine.hpp"
@@ -21,10 +19,6 @@ using namespace std::chrono_literals;
 constexpr auto walk_interval = 250ms;
 constexpr auto forget_interval = 10s;
 constexpr auto watch_interval = 1s;
-// Rounds of reconcile at the tick that comes after they are due.
-constexpr auto reconcile_tick = 1s;
-// After a start or a reload differences are looked for at once: two rounds find and mend them.
-constexpr int rounds_soon = 2;
 // How far back a daemon that is killed takes what it told its windows.
 constexpr auto snapshot_interval = 10s;
 
@@ -80,7 +74,6 @@ Result<void> Daemon::start_gate()
     gate_ = std::move(*gate);
     questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
     questions_->set_services(gate_->service_ids());
-    reconcile_soon(config_);
     if (!gate_->maps_adopted())
         if (const auto adopted = gate_->adopt_connections(); !adopted)
             spdlog::error("take in the connections that are open: {}", adopted.error().message);
@@ -126,7 +119,8 @@ void Daemon::schedule()
     loop_.every(watch_interval,
                 [this] { gate_->repair_attachments(kernel::Attachments::Occasion::time); });
     listen_to_interfaces();
-    loop_.every(reconcile_tick, [this] { reconcile(); });
+    reconcile_rounds_ = std::make_unique<ReconcileRounds>(loop_, *gate_);
+    reconcile_rounds_->begin(config_.reconcile.interval);
     loop_.every(snapshot_interval, [this] {
         snapshots_.save_aside(*gate_);
         show_warnings();
@@ -181,48 +175,6 @@ void Daemon::walk_claims_slice()
     questions_->end_claims_round();
 }
 
-/// A round each interval, in slices.
-void Daemon::reconcile()
-{
-    if (reconcile_under_way_ || std::chrono::steady_clock::now() < reconcile_due_)
-        return;
-    const auto begun = gate_->begin_reconcile();
-    if (!begun)
-        end_reconcile(begun.error().message);
-    else if (*begun)
-        reconcile_slice();
-}
-
-void Daemon::reconcile_slice()
-{
-    reconcile_under_way_ = true;
-    const auto done = gate_->step_reconcile();
-    if (done && !*done)
-        loop_.post([this] { reconcile_slice(); });
-    else
-        end_reconcile(done ? "" : done.error().message);
-}
-
-/// `problem` goes to the log once, however often it comes.
-void Daemon::end_reconcile(const std::string &problem)
-{
-    const auto rest = reconcile_soon_ > 0 ? reconcile_tick : reconcile_interval_;
-    reconcile_under_way_ = false;
-    reconcile_soon_ = std::max(0, reconcile_soon_ - 1);
-    reconcile_due_ = std::chrono::steady_clock::now() + rest;
-    if (!problem.empty() && problem != reconcile_problem_)
-        spdlog::error("compare flows with sockets: {}", problem);
-    reconcile_problem_ = problem;
-}
-
-/// At a start, and when a reload may have brought services with connections that are open.
-void Daemon::reconcile_soon(const config::Config &config)
-{
-    reconcile_interval_ = config.reconcile.interval.value_or(reconcile_tick);
-    reconcile_soon_ = rounds_soon;
-    reconcile_due_ = {};
-}
-
 void Daemon::show_warnings()
 {
     facts_.warnings = restart_only_;
@@ -264,7 +216,7 @@ Result<void> Daemon::reload()
 
     ledger_.set_monitors(config->windows.monitors);
     questions_->set_services(gate_->service_ids());
-    reconcile_soon(*config);
+    reconcile_rounds_->begin(config->reconcile.interval);
     restart_only_ = list_restart_only(config_, *config);
     for (const auto &warning : restart_only_)
         spdlog::warn("{}", warning);

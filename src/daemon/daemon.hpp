@@ -14,6 +14,7 @@
 #include "core/ledger.hpp"
 #include "core/question.hpp"
 #include "core/seams.hpp"
+#include "daemon/reconcile_rounds.hpp"
 #include "daemon/snapshot_keeper.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/daemon_facts.hpp"
@@ -47,10 +48,6 @@ private:
     void walk_claims();
     void walk_claims_slice();
     void listen_to_interfaces();
-    void reconcile();
-    void reconcile_slice();
-    void end_reconcile(const std::string &problem);
-    void reconcile_soon(const config::Config &config);
     void show_warnings();
     Result<void> reload();
 
@@ -61,16 +58,12 @@ private:
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
     SnapshotKeeper snapshots_;
+    std::unique_ptr<ReconcileRounds> reconcile_rounds_;
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
     std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
     std::optional<kernel::InterfaceNews> interface_news_;
     std::chrono::steady_clock::time_point claims_due_;
-    std::chrono::steady_clock::time_point reconcile_due_;
-    bool reconcile_under_way_ = false;
-    int reconcile_soon_ = 0;        ///< rounds that follow the last start or reload closely
-    std::string reconcile_problem_; ///< as it was logged
-    std::chrono::seconds reconcile_interval_{0};
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured

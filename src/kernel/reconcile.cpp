@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -23,10 +24,10 @@ constexpr std::size_t slice_records = 512;
 constexpr std::size_t without_flow_max = 1U << 16;
 constexpr std::size_t ends_here_max = 1U << 12;
 
-// A difference lasts two rounds before it is mended, and no packet passes between them. The first
-// quiet round may have begun just after the last packet.
+// A difference lasts two rounds before it is mended, and no packet passes between them.
 constexpr std::uint8_t absent_rounds_min = 2;
-constexpr std::uint16_t quiet_rounds_min = 2;
+constexpr std::uint16_t quiet_seconds_min = 2; // quiet in two rounds, which differ by one or more
+constexpr std::chrono::seconds round_seconds_max{UINT16_MAX};
 
 Endpoint listener_of(const tg_flow_key &ends)
 {
@@ -173,12 +174,23 @@ void Reconcile::take_arrivals(std::set<std::uint32_t> interfaces)
     arrivals_ = std::move(interfaces);
 }
 
+/// For ageing. One second where nobody knows: the last round was another daemon's.
+std::uint32_t Reconcile::seconds_since_last(std::chrono::nanoseconds now)
+{
+    using std::chrono::seconds;
+    const auto since =
+        last_begun_ ? std::chrono::duration_cast<seconds>(now - *last_begun_) : seconds{1};
+    last_begun_ = now;
+    return static_cast<std::uint32_t>(std::clamp(since, seconds{1}, round_seconds_max).count());
+}
+
 Result<void> Reconcile::begin(std::chrono::nanoseconds now, Adopt adopt)
 {
     adopt_ = adopt;
     without_flow_.clear();
     so_far_ = {};
     skeleton_->bss->round_number++;
+    skeleton_->bss->round_seconds = seconds_since_last(now);
     skeleton_->bss->round_begun_ns = static_cast<std::uint64_t>(now.count());
     skeleton_->bss->sockets_looked_at = sockets_ == Sockets::here ? 1 : 0;
     return sockets_ == Sockets::here ? open_sockets() : open_flows();
@@ -275,13 +287,12 @@ bool Reconcile::is_idle(const tg_flow_age &age) const
     const auto idle = fins == 0   ? options_.idle_open
                       : fins == 1 ? options_.idle_half_closed
                                   : options_.idle_closing;
-    const auto interval = options_.interval.value_or(std::chrono::seconds{1});
-    return (age.quiet_rounds - 1) * interval >= idle;
+    return std::chrono::seconds{age.quiet_seconds - 1} >= idle;
 }
 
 std::optional<tg_closing_reason> Reconcile::reason_to_close(const tg_flow_age &age) const
 {
-    if (age.quiet_rounds < quiet_rounds_min)
+    if (age.quiet_seconds < quiet_seconds_min)
         return std::nullopt;
     if (sockets_ == Sockets::here) {
         if (age.absent_rounds < absent_rounds_min)

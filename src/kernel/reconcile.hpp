@@ -78,6 +78,7 @@ private:
 
     Reconcile() = default;
     Result<void> attach_iterators();
+    std::uint32_t seconds_since_last(std::chrono::nanoseconds now);
     Result<void> open_sockets();
     Result<void> open_flows();
     Result<void> look_at(const tg_socket &socket);
@@ -92,10 +93,11 @@ private:
     Fd flow_iterator_;
     Fd pass_; ///< the one under way
     Phase phase_ = Phase::idle;
+    std::optional<std::chrono::nanoseconds> last_begun_;
     Adopt adopt_ = Adopt::after_two_rounds;
     ReconcileOptions options_;
     Sockets sockets_ = Sockets::here;
-    std::set<std::uint32_t> arrivals_; ///< indices
+    std::set<std::uint32_t> arrivals_;              ///< indices
     std::set<tg_flow_key, EndsOrder> without_flow_; ///< sockets in this round
     std::set<tg_flow_key, EndsOrder> without_flow_before_;
     std::set<Endpoint> ends_here_; ///< addresses and ports at which sockets of flows were seen

@@ -77,9 +77,9 @@ const struct {
      [](const Config &config) { return config.reconcile.interval == 60s; }},
     {"reconcile by default", after("[reconcile]\n"), [](const Config &config) {
         return config.reconcile.interval == 30s && config.reconcile.idle_open == 1h; }},
-    {"idle times", after("[reconcile]\nidle_open = \"7d\"\nidle_half_closed = \"1s\"\n"
+    {"idle times", after("[reconcile]\nidle_open = \"12h\"\nidle_half_closed = \"1s\"\n"
                          "idle_closing = \"30s\"\n"), [](const Config &config) {
-        return config.reconcile.idle_open == 7 * 24h && config.reconcile.idle_half_closed == 1s &&
+        return config.reconcile.idle_open == 12h && config.reconcile.idle_half_closed == 1s &&
                config.reconcile.idle_closing == 30s; }},
     {"a lease of a second", in_gate("lease = \"1s\""), [](const Config &config) {
         return config.gate.lease == 1s; }},
@@ -179,6 +179,17 @@ TEST(ConfigGood, RemembersWhereEachInterfaceStands)
     const std::vector<config::SourcePosition> expected{{3, 3}, {3, 11}, {4, 2}};
     EXPECT_EQ(parsed->gate.interface_positions, expected);
     EXPECT_EQ(parsed->where(parsed->gate.interface_positions[2]), "t.toml:4:2: ");
+}
+
+TEST(ConfigGood, AReplayMayGuardAnyPort)
+{
+    const auto parsed = config::parse_config("[[service]]\nname = \"all\"\nports = \"any\"\n",
+                                             "t.toml", config::Purpose::replay);
+    ASSERT_TRUE(parsed) << parsed.error().message;
+
+    EXPECT_TRUE(parsed->services[0].any_port);
+    EXPECT_TRUE(parsed->services[0].ports.empty());
+    EXPECT_FALSE(config::parse_config(after(""), "t.toml")->services[0].any_port);
 }
 
 TEST(ConfigGood, AReplayNeedsNoInterfaces)

@@ -204,7 +204,7 @@ const Row gate_rows[] = {
          "expected a duration from \"1s\" to \"1h\", in s, m, h or d, or \"off\""},
     {"an idle time that is off", after("[reconcile]\nidle_open = \"off\"\n"),
      "t.toml:7:13: reconcile.idle_open is \"off\": "
-         "expected a duration from \"1s\" to \"7d\", in s, m, h or d"},
+         "expected a duration from \"1s\" to \"12h\", in s, m, h or d"},
     {"a lease without a unit", in_gate("lease = 60"),
      "t.toml:3:9: gate.lease is 60: expected a duration from \"1s\" to \"1d\", in s, m, h or d"},
     {"a lease without a unit in quotes", in_gate("lease = \"60\""),
@@ -485,6 +485,18 @@ TEST(ConfigMistakes, AreServicesBeyondTheLastId)
     text += "[[service]]\nname = \"beyond\"\nports = [257]\n";
     expect_mistakes(
         {"257 services", text, "t.toml:768:1: service is one too many: expected at most 255"});
+}
+
+TEST(ConfigMistakes, AnyPortIsOneServiceAlone)
+{
+    const std::string any = "[[service]]\nname = \"all\"\nports = \"any\"\n";
+    for (const auto &text : {any + service, service + any}) {
+        const auto parsed = config::parse_config(text, "t.toml", config::Purpose::replay);
+
+        ASSERT_FALSE(parsed);
+        EXPECT_EQ(parsed.error().message, "t.toml:4:1: service stands beside one whose ports are "
+                                          "\"any\": expected that one alone");
+    }
 }
 
 TEST(ConfigMistakes, NeverOverrunTheStack)

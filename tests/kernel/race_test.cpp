@@ -259,7 +259,7 @@ protected:
     {
         const auto key = key_of(conversation);
         auto flow = get<tg_flow>(maps().flows, key).value_or(tg_flow{});
-        flow.quiet_rounds = 2;
+        flow.quiet_seconds = 2;
         flow.absent_rounds = 2;
         put(maps().flows, key, flow);
         return {.state = flow.state, .ends = key, .reason = TG_CLOSING_SOCKET_GONE};
