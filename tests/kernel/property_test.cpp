@@ -78,7 +78,7 @@ rc::Gen<Step> any_step()
                                                     {3, Act::client_aborts},
                                                     {2, Act::server_aborts},
                                                     {2, Act::client_vanishes},
-                                                    {1, Act::server_vanishes},
+                                                    {3, Act::server_vanishes},
                                                     {4, Act::client_retransmits},
                                                     {4, Act::server_retransmits},
                                                     {2, Act::client_keeps_alive},
