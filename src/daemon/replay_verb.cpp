@@ -88,6 +88,7 @@ kernel::ReplayOptions make_replay_options(const config::Config &config,
             options.any_port_service = service.name;
         else
             options.services.push_back({service.name, service.ports, service.listeners});
+    options.tunnels_from = config.gate.tunnels_from;
     options.ipv6_source_bits = config.gate.ipv6_source_bits;
     options.by_source = request.by_source;
     if (capture.bytes_total() != 0)

@@ -78,6 +78,18 @@ std::optional<LinkHeader> link_header(int link, Bytes packet)
     }
 }
 
+/// A damaged file may have any time at all; one before 1970 or after 2242 is taken for that.
+std::chrono::nanoseconds time_of(const pcap_pkthdr &header)
+{
+    constexpr std::int64_t seconds_max = 1LL << 33;
+    constexpr std::int64_t nanoseconds_max = 999'999'999;
+    const auto seconds = std::clamp<std::int64_t>(header.ts.tv_sec, 0, seconds_max);
+    // tv_usec are nanoseconds: that is how the file was opened.
+    const auto fraction = std::clamp<std::int64_t>(header.ts.tv_usec, 0, nanoseconds_max);
+
+    return std::chrono::seconds{seconds} + std::chrono::nanoseconds{fraction};
+}
+
 std::string link_name(int link)
 {
     const char *name = ::pcap_datalink_val_to_name(link);
@@ -178,9 +190,7 @@ Result<std::optional<Frame>> Capture::next()
 
     // Some writers leave the wire's length out.
     auto frame = make_frame({bytes, header->caplen}, std::max(header->len, header->caplen));
-    // tv_usec are nanoseconds: that is how the file was opened.
-    frame.time =
-        std::chrono::seconds{header->ts.tv_sec} + std::chrono::nanoseconds{header->ts.tv_usec};
+    frame.time = time_of(*header);
     return std::optional{frame};
 }
 

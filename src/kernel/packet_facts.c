@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/packet_facts.h"
 
+#include "bpf/cursor.h"
+
+/* Whether a header was asked for that the frame had and the capture does not have. The parser
+ * passes nothing through to where it takes headers, so this cannot be a parameter. */
+static _Thread_local bool ran_out;
+
+static inline void *take_and_note(struct cursor *cursor, __u32 size)
+{
+    if (size <= cursor->left && cursor->pos + size > cursor->end)
+        ran_out = true;
+    return cursor_take(cursor, size);
+}
+
+/* From here on, in the parser's own text. */
+#define cursor_take take_and_note
+
 #include "bpf/parse.h"
 #include "bpf/tunnels.h"
 
@@ -13,6 +29,7 @@ static __always_inline bool is_trusted_sender(const struct tg_prefix *sender)
 
 static struct cursor cursor_on(const void *frame, __u32 readable, __u32 frame_bytes)
 {
+    ran_out = false;
     return (struct cursor){(void *)frame, (void *)frame + readable, frame_bytes};
 }
 
@@ -37,6 +54,7 @@ static struct packet_facts to_facts(struct packet *packet, enum tg_verdict refus
         .rst = packet->rst,
         .ipv6 = packet->ipv6,
         .ports_known = packet->ports_known,
+        .ran_out = ran_out,
         .refused = refused,
     };
 }

@@ -23,10 +23,14 @@ struct packet_facts {
     bool rst;
     bool ipv6;
     bool ports_known;        /* without it, the ends mean nothing */
+    bool ran_out;            /* a header lies beyond what is readable: all this may be wrong */
     enum tg_verdict refused; /* what the parser says against it; TG_UNDECIDED: nothing */
 };
 
-/* `frame_bytes` is its length on the wire, of which we have the first `readable` bytes. */
+/*
+ * `frame_bytes` is its length on the wire, of which we have the first `readable` bytes. The frame
+ * stands two bytes after a multiple of four, so that its IP header stands on one.
+ */
 struct packet_facts find_packet_facts(const void *frame, __u32 readable, __u32 frame_bytes);
 
 /*

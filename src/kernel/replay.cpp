@@ -27,9 +27,8 @@ constexpr std::uint32_t ports_max = 65536;
 /// XDP without Ethernet. Shorter ones get bytes behind them that `injected_frame_bytes` denies.
 constexpr std::size_t run_bytes_min = 60;
 
-/// Stands for bytes that the capture does not have. As a protocol it is none that we follow, and
-/// as a TCP header it is whole and sane, so a packet of which the parser needs missing bytes is
-/// never judged as one of which it has all.
+/// Stands for bytes that the capture does not have. As a TCP header it is whole and sane: with
+/// one that the capture has in part it makes other facts than the parser finds without it.
 constexpr std::uint8_t filler = 0x50;
 
 struct Destroy {
@@ -251,23 +250,22 @@ private:
         constexpr auto most = Capture::frame_bytes_max;
         const auto have = std::min(frame.bytes.size(), most);
 
-        std::copy_n(frame.bytes.begin(), have, buffer_.begin());
+        std::copy_n(frame.bytes.begin(), have, frame_);
         filled_bytes_ =
             frame.is_cut ? std::max(have, std::min<std::size_t>(frame.wire_bytes, most)) : have;
-        std::fill(buffer_.begin() + have, buffer_.begin() + std::max(filled_bytes_, run_bytes_min),
-                  filler);
+        std::fill(frame_ + have, frame_ + std::max(filled_bytes_, run_bytes_min), filler);
     }
 
     /// By the first `readable` bytes.
     Facts look_at(const Frame &frame, std::size_t readable) const
     {
         const auto bytes = static_cast<std::uint32_t>(readable);
-        Facts facts{find_packet_facts(buffer_.data(), bytes, frame.wire_bytes), false};
+        Facts facts{find_packet_facts(frame_, bytes, frame.wire_bytes), false};
         packet_facts inner{};
         tg_addr sender{};
 
         if (facts.packet.refused != TG_PASS_NOT_TCP || tunnels_from_.empty() ||
-            !find_tunnel_facts(buffer_.data(), bytes, frame.wire_bytes, &sender, &inner))
+            !find_tunnel_facts(frame_, bytes, frame.wire_bytes, &sender, &inner))
             return facts;
         const auto is_from = [&](const Block &block) { return block.contains(to_address(sender)); };
         return std::ranges::any_of(tunnels_from_, is_from) ? Facts{inner, true} : facts;
@@ -278,8 +276,8 @@ private:
     {
         const auto had = look_at(frame, frame.bytes.size());
 
-        if (had.packet.refused == filled.packet.refused ||
-            is_same_segment(had.packet, filled.packet))
+        // What may be missing is the options, which nobody reads.
+        if (!had.packet.ran_out || is_same_segment(had.packet, filled.packet))
             return true;
         return had.packet.ports_known && !receiver_service(had.packet) &&
                !sender_service(had.packet);
@@ -313,7 +311,7 @@ private:
         injected.injected_now_ns = static_cast<std::uint64_t>(now_.count());
         injected.injected_frame_bytes = std::max(frame.wire_bytes, 1U);
         options.sz = sizeof(options);
-        options.data_in = buffer_.data();
+        options.data_in = frame_;
         options.data_size_in = static_cast<std::uint32_t>(std::max(filled_bytes_, run_bytes_min));
         const int fd = bpf_program__fd(from_client ? programs.gate_xdp : programs.gate_tc_egress);
         if (const int failed = bpf_prog_test_run_opts(fd, &options); failed != 0)
@@ -363,7 +361,9 @@ private:
     Skeleton skeleton_;
     Services services_;
     ReplayRoles roles_;
-    std::array<std::uint8_t, Capture::frame_bytes_max> buffer_{};
+    /// Two bytes before the frame put its IP header on a multiple of four, as drivers do.
+    alignas(4) std::array<std::uint8_t, 2 + Capture::frame_bytes_max> buffer_{};
+    std::uint8_t *const frame_ = buffer_.data() + 2;
     std::size_t filled_bytes_ = 0;
     std::chrono::nanoseconds now_{1};
     ReplayReport report_;

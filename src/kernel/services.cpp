@@ -14,8 +14,6 @@
 namespace tallygate::kernel {
 namespace {
 
-constexpr std::uint32_t ports_max = 65536;
-
 struct ListenerOrder {
     bool operator()(const tg_listener &one, const tg_listener &other) const
     {
