@@ -30,6 +30,7 @@ PRIVATE_TO = {
     r".*\.skel\.h$": "kernel",
     r"tallygate/abi\.h$": "kernel",
     r"libmnl/": "kernel",
+    r"pcap/": "kernel",
     r"toml\+\+/": "config",
     r"spdlog/": "base",
     r"prometheus/": "frontend",

@@ -11,7 +11,7 @@
 namespace tallygate::daemon {
 
 struct ReplayRequest {
-    std::string capture; ///< the file's path; "-" is standard input
+    std::string capture; ///< the file's path
     bool as_json = false;
     bool by_source = false;
 };

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from fixture import NOBODY, PREFIX
+from fixture import NOBODY, PREFIX, GateTest
 from lab.gate import PROGRAMS
 from replay_analyser import Analyser
 from replay_captures import (COOKED, COOKED2, ETHERNET, IPV4, IPV6, LOOP, NULL, RAW, SERVER,
@@ -314,6 +314,21 @@ class Files(ReplayTest):
         self.assertEqual(done.returncode, 0)
         for word in ("packets", "pass_opened", "smtp", "192.0.2.10", "would drop"):
             self.assertIn(word, done.stdout)
+
+
+class BesideAGate(GateTest):
+    def test_it_runs_what_is_attached_and_touches_none_of_it(self):
+        self.start_gate()
+        capture = self.work_dir / "capture"
+        capture.write_bytes(pcap(ethernet(Connection().whole())))
+        before = self.pins(), self.attached(), self.service()
+        done = subprocess.run([PROGRAMS / "tallygated", "replay", "--json", "--config",
+                               self.gate.config, capture],
+                              capture_output=True, text=True, timeout=60)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["opened"], 1)
+        self.assertEqual(answer["program_tag"], self.gate.ask_json("status")["program_tag"])
+        self.assertEqual((self.pins(), self.attached(), self.service()), before)
 
 
 class RandomCaptures(ReplayTest):
