@@ -36,7 +36,7 @@ struct Destroy {
 };
 using Skeleton = std::unique_ptr<gate, Destroy>;
 
-/// Tables for what a capture of so many packets can hold: a flow takes three of them.
+/// Tables for what a capture of so many packets can hold: a flow takes a SYN-ACK and an ACK.
 void size_tables(gate &skeleton, std::uint64_t packets_bound)
 {
     constexpr std::uint64_t unknown = 1U << 18;
@@ -44,7 +44,7 @@ void size_tables(gate &skeleton, std::uint64_t packets_bound)
     constexpr std::uint64_t entries_max = 1U << 20;
     constexpr std::uint32_t claims = 4096; // may forget: SYNs by source are counted on this side
     const auto flows = static_cast<std::uint32_t>(
-        packets_bound ? std::clamp(packets_bound / 3 + 1, entries_min, entries_max) : unknown);
+        packets_bound ? std::clamp(packets_bound / 2 + 1, entries_min, entries_max) : unknown);
     auto &maps = skeleton.maps;
 
     for (auto *map : {maps.flows, maps.sources, maps.source_index})

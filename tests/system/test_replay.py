@@ -213,6 +213,11 @@ class Services(ReplayTest):
     def test_without_its_syn_a_connection_opens_by_its_syn_ack(self):
         self.assert_counts(self.replay(pcap(ethernet(Connection().whole()[1:])), ANY), 0, 1, fin=1)
 
+    def test_there_is_room_for_all_that_a_capture_can_open(self):
+        packets = [each for port in range(200)
+                   for each in Connection(sport=2000 + port).handshake()[1:]]
+        self.assert_counts(self.replay(pcap(packets, RAW)), 0, 200)
+
     def test_services_are_counted_apart(self):
         config = NAMED + '[[service]]\nname = "listed"\nlisteners = ["198.51.100.26:25"]\n'
         packets = Connection().whole() + Connection(server="198.51.100.26").handshake()
