@@ -18,7 +18,7 @@
 #include "services.h"
 #include "sockets.h"
 
-/* Written by the daemon before each round. */
+/* Written by the daemon before each round. A number is never used twice, nor by two daemons. */
 __u32 round_number = 0;
 __u32 round_seconds = 0;     /* since the round before it began, at least 1 */
 __u64 round_begun_ns = 0;    /* CLOCK_MONOTONIC */
@@ -57,7 +57,7 @@ int list_sockets(struct bpf_iter__tcp *ctx)
 
     flow = bpf_map_lookup_elem(&flows, &found.ends);
     if (flow) {
-        flow->absent_rounds = 0;
+        flow->absent_rounds = TG_SOCKET_PRESENT;
         flow->socket_seen |= stage == SOCKET_CONNECTED;
     }
     if (stage != SOCKET_CONNECTED ||
@@ -78,6 +78,20 @@ static __always_inline __u16 longer(__u16 quiet_seconds)
     return seconds < 0xffff ? seconds : 0xffff;
 }
 
+/* Once in a round, and not in the one in which it opened. */
+static __always_inline void grow_older(struct tg_flow *flow)
+{
+    bool is_its_turn = flow->aged_in != round_number && flow->opened_ns < round_begun_ns;
+
+    flow->aged_in = round_number;
+    if (is_its_turn)
+        flow->quiet_seconds = longer(flow->quiet_seconds);
+    if (flow->absent_rounds == TG_SOCKET_PRESENT)
+        flow->absent_rounds = 0;
+    else if (is_its_turn && sockets_looked_at && flow->absent_rounds < TG_SOCKET_PRESENT - 1)
+        flow->absent_rounds++;
+}
+
 /*
  * Tells of every flow. One that is told twice in a round, because the reader's buffer was
  * full, ages once.
@@ -91,13 +105,7 @@ int age_flows(struct bpf_iter__bpf_map_elem *ctx)
 
     if (!ends || !flow || (flow->state & 0xff) != TG_FLOW_OPEN)
         return 0;
-    if (flow->aged_in != round_number && flow->opened_ns < round_begun_ns) {
-        flow->quiet_seconds = longer(flow->quiet_seconds);
-        if (sockets_looked_at && flow->absent_rounds < 0xff)
-            flow->absent_rounds++;
-    }
-    flow->aged_in = round_number;
-
+    grow_older(flow);
     age.state = flow->state;
     age.ends = *ends;
     age.quiet_seconds = flow->quiet_seconds;

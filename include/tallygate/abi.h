@@ -179,6 +179,9 @@ enum tg_flow_state {
     TG_FLOW_OPEN,
 };
 
+/* Instead of absent_rounds: the round under way has seen the socket. */
+#define TG_SOCKET_PRESENT 0xff
+
 /*
  * One connection. Sequence numbers are in host order. The client_ fields are written by the
  * ingress program alone and the server_ fields by the egress program alone, so none of them
@@ -201,7 +204,7 @@ struct tg_flow {
     __u8 client_fin_seen;
     __u8 server_fin_seen;
     __u16 quiet_seconds; /* 1 and those since reconcile first found it quiet; a packet writes 0 */
-    __u8 absent_rounds;  /* of reconcile in which no socket had these ends */
+    __u8 absent_rounds;  /* of reconcile in which no socket had these ends, or TG_SOCKET_PRESENT */
     __u8 socket_seen;    /* 1: a socket had them once, so its absence means something */
     __u32 aged_in;       /* the round that last counted its quiet and its absence */
 };

@@ -11,8 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 
 // A round begins at the tick that comes after it is due.
-constexpr auto tick = 1s;
-// Two rounds find a difference and mend it.
+constexpr auto tick = 100ms;
+// Two rounds find a difference and mend it; the second need not wait for long.
+constexpr std::chrono::seconds soon = 1s;
 constexpr int rounds_soon = 2;
 
 } // namespace
@@ -25,7 +26,7 @@ ReconcileRounds::ReconcileRounds(net::Loop &loop, kernel::KernelGate &gate)
 
 void ReconcileRounds::begin(std::optional<std::chrono::seconds> interval)
 {
-    interval_ = interval.value_or(tick);
+    interval_ = interval.value_or(soon);
     soon_ = rounds_soon;
     due_ = {};
 }
@@ -34,6 +35,7 @@ void ReconcileRounds::look()
 {
     if (is_under_way_ || std::chrono::steady_clock::now() < due_)
         return;
+    begun_ = std::chrono::steady_clock::now();
     const auto begun = gate_.begin_reconcile();
     if (!begun)
         end(begun.error().message);
@@ -54,7 +56,8 @@ void ReconcileRounds::slice()
 /// A problem goes to the log once, however often it comes.
 void ReconcileRounds::end(const std::string &problem)
 {
-    due_ = std::chrono::steady_clock::now() + (soon_ > 0 ? tick : interval_);
+    const bool is_soon = soon_ > 0 || gate_.reconcile_doubts();
+    due_ = begun_ + (is_soon ? std::min(soon, interval_) : interval_);
     soon_ = std::max(0, soon_ - 1);
     if (!problem.empty() && problem != problem_)
         spdlog::error("compare flows with sockets: {}", problem);

@@ -13,6 +13,7 @@
 
 namespace tallygate::daemon {
 
+/// A round that was the first to find a difference is soon followed by another.
 /// Borrows the loop and the gate.
 class ReconcileRounds {
 public:
@@ -30,6 +31,7 @@ private:
     net::Loop &loop_;
     kernel::KernelGate &gate_;
     std::chrono::seconds interval_{0};
+    std::chrono::steady_clock::time_point begun_; ///< the last one
     std::chrono::steady_clock::time_point due_;
     int soon_ = 0; ///< rounds that follow each other closely
     bool is_under_way_ = false;

@@ -53,6 +53,8 @@ public:
     Result<bool> begin_reconcile();
     /// Goes on with it by a few hundred entries, and says whether it is complete.
     Result<bool> step_reconcile();
+    /// Whether the last round has found what a second one may mend.
+    bool reconcile_doubts() const { return parts_.reconcile && parts_.reconcile->doubts() != 0; }
     /// For tables that were made just now: a flow for every connection that is open already.
     Result<void> adopt_connections();
 

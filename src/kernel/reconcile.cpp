@@ -189,7 +189,7 @@ Result<void> Reconcile::begin(std::chrono::nanoseconds now, Adopt adopt)
     adopt_ = adopt;
     without_flow_.clear();
     so_far_ = {};
-    skeleton_->bss->round_number++;
+    skeleton_->bss->round_number = static_cast<std::uint32_t>(now / std::chrono::milliseconds{1});
     skeleton_->bss->round_seconds = seconds_since_last(now);
     skeleton_->bss->round_begun_ns = static_cast<std::uint64_t>(now.count());
     skeleton_->bss->sockets_looked_at = sockets_ == Sockets::here ? 1 : 0;
@@ -247,6 +247,7 @@ void Reconcile::finish_round()
     half_closed_ = so_far_.half_closed;
     unadopted_ = so_far_.unadopted;
     elsewhere_ = so_far_.elsewhere;
+    doubts_ = so_far_.doubts;
     rounds_++;
 }
 
@@ -264,8 +265,10 @@ Result<void> Reconcile::look_at(const tg_socket &socket)
         return {};
     if (without_flow_.size() < without_flow_max)
         without_flow_.insert(socket.ends);
-    if (adopt_ != Adopt::at_once && !without_flow_before_.contains(socket.ends))
+    if (adopt_ != Adopt::at_once && !without_flow_before_.contains(socket.ends)) {
+        so_far_.doubts++;
         return {};
+    }
 
     const auto mended = send(skeleton_->progs.adopt_flow, socket);
     if (!mended)
@@ -309,6 +312,8 @@ Result<void> Reconcile::look_at(const tg_flow_age &age)
         so_far_.half_closed++;
     if (sockets_ == Sockets::here && age.absent_rounds >= absent_rounds_min && !ends_here(age))
         so_far_.elsewhere++;
+    if (sockets_ == Sockets::here && age.absent_rounds == 1 && ends_here(age))
+        so_far_.doubts++;
 
     const auto reason = reason_to_close(age);
     if (!reason)

@@ -63,6 +63,8 @@ public:
     std::uint64_t half_closed() const { return half_closed_; }
     /// Connections that found no room for a flow in the last complete round.
     std::uint64_t unadopted() const { return unadopted_; }
+    /// Differences that the last complete round was the first to find: another one mends them.
+    std::uint64_t doubts() const { return doubts_; }
     /// Flows in the last complete round that are long quiet, and end nobody knows where.
     std::uint64_t elsewhere() const { return elsewhere_; }
 
@@ -105,8 +107,9 @@ private:
     std::uint64_t half_closed_ = 0;
     std::uint64_t unadopted_ = 0;
     std::uint64_t elsewhere_ = 0;
+    std::uint64_t doubts_ = 0;
     struct {
-        std::uint64_t half_closed, unadopted, elsewhere;
+        std::uint64_t half_closed, unadopted, elsewhere, doubts;
     } so_far_{}; ///< in this round
 };
 

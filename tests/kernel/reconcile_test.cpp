@@ -214,8 +214,10 @@ TEST_F(ReconcileTest, AdoptsAConnectionThatTwoRoundsHaveMissed)
 
     round();
     EXPECT_EQ(flows().size(), 0u);
+    EXPECT_EQ(reconcile().doubts(), 1u);
     round();
     EXPECT_EQ(flows().size(), 1u);
+    EXPECT_EQ(reconcile().doubts(), 0u);
     EXPECT_EQ(progress().reconcile_adopted, 1u);
 }
 
@@ -331,12 +333,15 @@ TEST_F(ReconcileTest, ClosesAFlowWhoseSocketIsGoneForTwoRounds)
     Listener listener{server_ipv4};
     auto connection = std::optional{listener.connect(server_ipv4)};
     round(Reconcile::Adopt::at_once);
+    rounds(3);
     connection.reset();
 
     round();
     EXPECT_EQ(flows().size(), 1u);
+    EXPECT_EQ(reconcile().doubts(), 1u);
     round();
     EXPECT_EQ(flows().size(), 0u);
+    EXPECT_EQ(reconcile().doubts(), 0u);
     EXPECT_EQ(tally().opened, 1u);
     EXPECT_EQ(tally().closed, 1u);
     EXPECT_EQ(progress().reconcile_closed, 1u);
