@@ -432,11 +432,10 @@ void Hooks::take_off_all_but(const std::vector<LinkName> &kept) const
             ::unlink(pin.c_str());
             continue;
         }
-        std::array<char, IF_NAMESIZE> interface {
-        };
-        if (::if_indextoname(static_cast<unsigned>(name->ifindex), interface.data()) != nullptr)
+        std::array<char, IF_NAMESIZE> card{};
+        if (::if_indextoname(static_cast<unsigned>(name->ifindex), card.data()) != nullptr)
             spdlog::info("{}: taking off the {} program, which is no longer configured",
-                         interface.data(), name->kind);
+                         card.data(), name->kind);
         take_off(*name, pin);
     }
 }
