@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reconcile: the flows against the kernel's own socket table, and the difference mended. The
- * programs here see no packet. Two are iterators that the daemon reads, slice by slice; two
- * are run by it with a struct of abi.h in the place of a packet, which on every kernel runs
- * them like a packet's program: not interrupted by one on this CPU.
+ * programs here see no packet. One is an iterator that the daemon reads, slice by slice; the
+ * others are run by it, through test-run, with a struct of abi.h in the place of a packet.
  *
  * What they open and close goes through the same functions as a packet's flow, and a close
  * through the same exchange: a flow that a packet closes at this moment is counted once.
  */
 #include <linux/bpf.h>
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 #include "flows.h"
 #include "maps.h"
@@ -24,11 +20,6 @@ __u32 round_seconds = 0;     /* since the round before it began, at least 1 */
 __u64 round_begun_ns = 0;    /* CLOCK_MONOTONIC */
 __u32 sockets_looked_at = 0; /* 0: on a gateway, where there are none */
 
-static __always_inline void count_one(__u64 *total)
-{
-    __sync_fetch_and_add(total, 1);
-}
-
 static __always_inline struct tg_progress *find_progress(void)
 {
     __u32 only = 0;
@@ -36,38 +27,33 @@ static __always_inline struct tg_progress *find_progress(void)
     return bpf_map_lookup_elem(&progress, &only);
 }
 
-/* Tells of every connection of our services, and notes in its flow that it has a socket. */
-SEC("iter/tcp")
-int list_sockets(struct bpf_iter__tcp *ctx)
+/* Run with a struct tg_socket: notes in its flow that it has one, and answers enum tg_noted. */
+SEC("xdp")
+int note_socket(struct xdp_md *ctx)
 {
-    struct sock_common *common = ctx->sk_common;
-    struct tg_socket found = {};
-    enum socket_stage stage;
+    const struct tg_socket *socket = (void *)(long)ctx->data;
+    struct tg_flow_key ends;
     struct tg_flow *flow;
     __u32 service;
+    __u64 state;
 
-    if (!common)
-        return 0;
-    stage = stage_of(common);
-    if (stage == SOCKET_OTHER || !read_ends(common, &found.ends))
-        return 0;
-    service = find_service(&found.ends);
+    if ((void *)(socket + 1) > (void *)(long)ctx->data_end)
+        return TG_NOTED_NOT_OURS;
+    ends = socket->ends;
+    service = find_service(&ends);
     if (!service)
-        return 0;
+        return TG_NOTED_NOT_OURS;
 
-    flow = bpf_map_lookup_elem(&flows, &found.ends);
+    flow = find_flow(&ends, &state);
     if (flow) {
-        flow->absent_rounds = TG_SOCKET_PRESENT;
-        flow->socket_seen |= stage == SOCKET_CONNECTED;
+        flow->socket_seen = 1;
+        if (socket->stage != TG_SOCKET_OVER)
+            flow->absent_rounds = TG_SOCKET_PRESENT;
+        return TG_NOTED_FLOW;
     }
-    if (stage != SOCKET_CONNECTED ||
-        (!flow && (service & TG_LEAVING || is_bogon(&found.ends, is_ipv6(&found.ends.client)))))
-        return 0;
-    read_numbers(common, &found);
-    found.service = service;
-    found.flow_known = flow != NULL;
-    bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
-    return 0;
+    if (service & TG_LEAVING || is_bogon(&ends, is_ipv6(&ends.client)))
+        return TG_NOTED_NOT_OURS;
+    return TG_NOTED_NO_FLOW;
 }
 
 /* The last packet may have passed at any time before the first round that found none. */
@@ -103,7 +89,7 @@ int age_flows(struct bpf_iter__bpf_map_elem *ctx)
     struct tg_flow *flow = ctx->value;
     struct tg_flow_age age = {};
 
-    if (!ends || !flow || (flow->state & 0xff) != TG_FLOW_OPEN)
+    if (!ends || !flow)
         return 0;
     grow_older(flow);
     age.state = flow->state;
@@ -118,42 +104,45 @@ int age_flows(struct bpf_iter__bpf_map_elem *ctx)
     return 0;
 }
 
-/* Run with a struct tg_socket: a flow for a connection that has none. */
+static __always_inline enum tg_mended adopt(const struct tg_flow_key *ends, struct tg_flow *flow)
+{
+    struct tg_source_key key = source_key_of(&ends->client, flow->service);
+    struct tg_progress *reached = find_progress();
+
+    if (!reached)
+        return TG_MENDED_NOT;
+    flow->socket_seen = 1;
+    flow->aged_in = round_number;
+    flow->opened_ns = now_ns();
+    flow->network = find_network(&ends->client);
+    flow->source_slot = prove_source(&key);
+    if (flow->source_slot == NO_SLOT)
+        return TG_MENDED_FULL;
+    if (bpf_map_update_elem(&flows, ends, flow, BPF_NOEXIST) != 0)
+        return bpf_map_lookup_elem(&flows, ends) ? TG_MENDED_NOT : TG_MENDED_FULL;
+    count_opened(ends, flow);
+    add_one(&reached->reconcile_adopted);
+    return TG_MENDED;
+}
+
+/* Run with a struct tg_socket: a flow for a connection that has none, if it comes in by us. */
 SEC("xdp")
 int adopt_flow(struct xdp_md *ctx)
 {
     const struct tg_socket *socket = (void *)(long)ctx->data;
-    struct tg_progress *reached = find_progress();
-    struct tg_flow_key ends;
-    struct tg_source_key key;
     struct tg_flow flow = {.state = new_state()};
+    struct tg_flow_key ends;
+    bool is_known;
 
-    if ((void *)(socket + 1) > (void *)(long)ctx->data_end || !reached)
+    if ((void *)(socket + 1) > (void *)(long)ctx->data_end)
         return TG_MENDED_NOT;
     ends = socket->ends;
-    key = source_key_of(&ends.client, socket->service);
-    flow.client_end = socket->client_end;
-    flow.client_ack = socket->client_ack;
-    flow.client_fin = socket->client_end;
-    flow.server_start = socket->server_end - 1; /* nobody knows; not a number to come */
-    flow.server_end = socket->server_end;
-    flow.server_ack = socket->client_end;
-    flow.server_fin = socket->server_end;
-    flow.service = socket->service;
-    flow.client_fin_seen = socket->client_fin_seen;
-    flow.server_fin_seen = socket->server_fin_seen;
-    flow.socket_seen = 1;
-    flow.aged_in = round_number;
-    flow.opened_ns = now_ns();
-    flow.network = find_network(&ends.client);
-    flow.source_slot = prove_source(&key);
-    if (flow.source_slot == NO_SLOT)
-        return TG_MENDED_FULL;
-    if (bpf_map_update_elem(&flows, &ends, &flow, BPF_NOEXIST) != 0)
-        return bpf_map_lookup_elem(&flows, &ends) ? TG_MENDED_NOT : TG_MENDED_FULL;
-    count_opened(&ends, &flow);
-    count_one(&reached->reconcile_adopted);
-    return TG_MENDED;
+    flow.service = find_service(&ends);
+    if (!flow.service)
+        return TG_MENDED_NOT;
+    is_known = is_ipv6(&ends.client) ? read_ipv6_socket(ctx, &ends, &flow)
+                                     : read_ipv4_socket(ctx, &ends, &flow);
+    return is_known ? adopt(&ends, &flow) : TG_MENDED_NOT;
 }
 
 /* Run with a struct tg_closing. A packet since the daemon looked makes the flow alive. */
@@ -173,11 +162,17 @@ int end_flow(struct xdp_md *ctx)
     state = closing->state;
     idle = closing->reason == TG_CLOSING_IDLE;
     flow = bpf_map_lookup_elem(&flows, &ends);
-    if (!flow || flow->state != state || !flow->quiet_seconds || (!idle && !flow->absent_rounds))
+    if (!flow || flow->state != state)
+        return TG_MENDED_NOT;
+    if ((state & 0xff) != TG_FLOW_OPEN) { /* closed and counted, and its removal failed */
+        bpf_map_delete_elem(&flows, &ends);
+        return TG_MENDED_NOT;
+    }
+    if (!flow->quiet_seconds || (!idle && !flow->absent_rounds))
         return TG_MENDED_NOT;
     if (!close_once(&ends, flow, state))
         return TG_MENDED_NOT;
-    count_one(idle ? &reached->idle_closed : &reached->reconcile_closed);
+    add_one(idle ? &reached->idle_closed : &reached->reconcile_closed);
     return TG_MENDED;
 }
 

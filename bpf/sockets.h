@@ -10,29 +10,25 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/in6.h>
 #include <stdbool.h>
 #include <tallygate/abi.h>
 
-#define FAMILY_IPV4 2  /* AF_INET, which no header for programs has */
-#define FAMILY_IPV6 10 /* AF_INET6 */
+#define ARRIVALS_MAX 64
+
+/* Written by the daemon: the interfaces by which a connection's packets must come in. */
+__u32 arrivals[ARRIVALS_MAX] = {};
+__u32 adopts_orphans = 0; /* also those of which nobody knows any more where they came in */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct sock_common {
-    __be32 skc_daddr;
-    __be32 skc_rcv_saddr;
-    __be16 skc_dport;
-    __u16 skc_num;
-    unsigned short skc_family;
     volatile unsigned char skc_state;
-    struct in6_addr skc_v6_daddr;
-    struct in6_addr skc_v6_rcv_saddr;
     __u32 skc_tw_rcv_nxt;
     __u32 skc_tw_snd_nxt;
 };
 
 struct sock {
+    struct sock_common __sk_common;
     int sk_rx_dst_ifindex; /* 5.16 */
 };
 
@@ -54,6 +50,7 @@ struct tcp_sock {
 };
 
 struct inet_timewait_sock {
+    struct sock_common __tw_common;
     volatile unsigned char tw_substate;
 };
 
@@ -61,16 +58,8 @@ struct tcp_timewait_sock {
     struct inet_timewait_sock tw_sk;
 };
 
-struct seq_file;
-struct bpf_map;
-
 struct bpf_iter_meta {
     struct seq_file *seq;
-};
-
-struct bpf_iter__tcp {
-    struct bpf_iter_meta *meta;
-    struct sock_common *sk_common;
 };
 
 struct bpf_iter__bpf_map_elem {
@@ -85,70 +74,14 @@ struct bpf_iter__bpf_map_elem {
 /* The kernel's own numbers (net/tcp_states.h). */
 enum tcp_state {
     STATE_ESTABLISHED = 1,
-    STATE_SYN_RECV = 3,
     STATE_FIN_WAIT1 = 4,
     STATE_FIN_WAIT2 = 5,
-    STATE_TIME_WAIT = 6,
     STATE_CLOSE_WAIT = 8,
     STATE_LAST_ACK = 9,
     STATE_CLOSING = 11,
-    STATE_NEW_SYN_RECV = 12,
 };
 
-enum socket_stage {
-    SOCKET_OTHER,     /* listens, or is over */
-    SOCKET_HANDSHAKE, /* the client may have proven itself, and the server not accepted it yet */
-    SOCKET_CONNECTED, /* live, as a flow is */
-};
-
-/* A socket that waits only for the client's FIN looks like TIME-WAIT from outside. */
-static __always_inline bool is_half_closed(struct sock_common *common)
-{
-    struct tcp_timewait_sock *waiting = bpf_skc_to_tcp_timewait_sock(common);
-
-    return waiting && waiting->tw_sk.tw_substate == STATE_FIN_WAIT2;
-}
-
-static __always_inline enum socket_stage stage_of(struct sock_common *common)
-{
-    switch (common->skc_state) {
-    case STATE_SYN_RECV:
-    case STATE_NEW_SYN_RECV:
-        return SOCKET_HANDSHAKE;
-    case STATE_ESTABLISHED:
-    case STATE_FIN_WAIT1:
-    case STATE_FIN_WAIT2:
-    case STATE_CLOSE_WAIT:
-    case STATE_LAST_ACK:
-    case STATE_CLOSING:
-        return SOCKET_CONNECTED;
-    case STATE_TIME_WAIT:
-        return is_half_closed(common) ? SOCKET_CONNECTED : SOCKET_OTHER;
-    default:
-        return SOCKET_OTHER;
-    }
-}
-
-/* Its ends as a flow knows them, the socket being the server's. */
-static __always_inline bool read_ends(struct sock_common *common, struct tg_flow_key *ends)
-{
-    if (common->skc_family == FAMILY_IPV4) {
-        ends->client.words[2] = bpf_htonl(0x0000ffff);
-        ends->client.words[3] = common->skc_daddr;
-        ends->server.words[2] = bpf_htonl(0x0000ffff);
-        ends->server.words[3] = common->skc_rcv_saddr;
-    } else if (common->skc_family == FAMILY_IPV6 && bpf_core_field_exists(common->skc_v6_daddr)) {
-        BPF_CORE_READ_INTO(&ends->client, common, skc_v6_daddr);
-        BPF_CORE_READ_INTO(&ends->server, common, skc_v6_rcv_saddr);
-    } else {
-        return false;
-    }
-    ends->client_port = common->skc_dport;
-    ends->server_port = bpf_htons(common->skc_num);
-    return true;
-}
-
-static __always_inline __u32 interface_of(struct tcp_sock *tcp)
+static __always_inline __u32 interface_of(const struct tcp_sock *tcp)
 {
     if (bpf_core_field_exists(tcp->inet_conn.icsk_inet.sk.sk_rx_dst_ifindex))
         return tcp->inet_conn.icsk_inet.sk.sk_rx_dst_ifindex;
@@ -157,26 +90,96 @@ static __always_inline __u32 interface_of(struct tcp_sock *tcp)
     return 0;
 }
 
-/* What is known of the numbers, as if every segment so far had passed us. */
-static __always_inline void read_numbers(struct sock_common *common, struct tg_socket *found)
+/* Its packets pass us: not the host's own over lo, nor those of an interface that is not ours. */
+static __always_inline bool comes_in_by_us(const struct tcp_sock *tcp)
 {
-    struct tcp_sock *tcp = bpf_skc_to_tcp_sock(common);
-    __u8 state = common->skc_state;
+    __u32 interface = interface_of(tcp);
 
-    found->client_fin_seen =
+    for (int i = 0; i < ARRIVALS_MAX; i++)
+        if (interface && arrivals[i] == interface)
+            return true;
+    return false;
+}
+
+/* What a flow would know, had every segment so far passed us. False: it is not live, or not ours.
+ */
+static __always_inline bool read_numbers(const struct tcp_sock *tcp, struct tg_flow *flow)
+{
+    __u8 state = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+    bool server_is_done = state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 ||
+                          state == STATE_LAST_ACK || state == STATE_CLOSING;
+    bool client_is_done =
         state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING;
-    if (!tcp) { /* the client's FIN is all that is missing */
-        found->client_end = common->skc_tw_rcv_nxt;
-        found->client_ack = common->skc_tw_snd_nxt;
-        found->server_end = common->skc_tw_snd_nxt;
-        found->server_fin_seen = 1;
-        return;
-    }
-    found->arrived_on = interface_of(tcp);
-    found->client_end = tcp->rcv_nxt;
-    found->client_ack = tcp->snd_una;
-    found->server_end = tcp->snd_nxt;
+
+    if (state != STATE_ESTABLISHED && !server_is_done && !client_is_done)
+        return false;
+    flow->client_end = tcp->rcv_nxt;
+    flow->client_ack = tcp->snd_una;
+    flow->client_fin = tcp->rcv_nxt;
+    flow->client_fin_seen = client_is_done;
+    flow->server_start = tcp->snd_nxt - 1; /* nobody knows; not a number to come */
+    flow->server_end = tcp->snd_nxt;
+    flow->server_ack = tcp->rcv_nxt;
+    flow->server_fin = tcp->snd_nxt;
     /* A FIN may still wait behind data; then the gate will see it leave. */
-    if (state != STATE_ESTABLISHED && state != STATE_CLOSE_WAIT)
-        found->server_fin_seen = tcp->snd_nxt == tcp->write_seq;
+    flow->server_fin_seen = server_is_done && tcp->snd_nxt == tcp->write_seq;
+    return comes_in_by_us(tcp);
+}
+
+/* Its process is gone, and the client's FIN is all that is missing: the kernel waits a minute. */
+static __always_inline bool read_orphan(const struct tcp_timewait_sock *waiting,
+                                        struct tg_flow *flow)
+{
+    if (!adopts_orphans || waiting->tw_sk.tw_substate != STATE_FIN_WAIT2)
+        return false;
+    flow->client_end = waiting->tw_sk.__tw_common.skc_tw_rcv_nxt;
+    flow->client_ack = waiting->tw_sk.__tw_common.skc_tw_snd_nxt;
+    flow->server_start = flow->client_ack - 1;
+    flow->server_end = flow->client_ack;
+    flow->server_ack = flow->client_end;
+    flow->server_fin = flow->client_ack;
+    flow->server_fin_seen = 1;
+    return true;
+}
+
+static __always_inline bool read_and_release(struct bpf_sock *socket, struct tg_flow *flow)
+{
+    const struct tcp_timewait_sock *waiting;
+    const struct tcp_sock *tcp;
+    bool is_known;
+
+    if (!socket)
+        return false;
+    tcp = bpf_skc_to_tcp_sock(socket);
+    waiting = tcp ? NULL : bpf_skc_to_tcp_timewait_sock(socket);
+    is_known = tcp ? read_numbers(tcp, flow) : waiting && read_orphan(waiting, flow);
+    bpf_sk_release(socket);
+    return is_known;
+}
+
+static __always_inline bool read_ipv4_socket(struct xdp_md *ctx, const struct tg_flow_key *ends,
+                                             struct tg_flow *flow)
+{
+    struct bpf_sock_tuple tuple = {
+        .ipv4 = {.saddr = ends->client.words[3],
+                 .daddr = ends->server.words[3],
+                 .sport = ends->client_port,
+                 .dport = ends->server_port},
+    };
+
+    return read_and_release(
+        bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0), flow);
+}
+
+static __always_inline bool read_ipv6_socket(struct xdp_md *ctx, const struct tg_flow_key *ends,
+                                             struct tg_flow *flow)
+{
+    struct bpf_sock_tuple tuple = {};
+
+    __builtin_memcpy(tuple.ipv6.saddr, &ends->client, sizeof(tuple.ipv6.saddr));
+    __builtin_memcpy(tuple.ipv6.daddr, &ends->server, sizeof(tuple.ipv6.daddr));
+    tuple.ipv6.sport = ends->client_port;
+    tuple.ipv6.dport = ends->server_port;
+    return read_and_release(
+        bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0), flow);
 }

@@ -184,9 +184,10 @@ enum tg_flow_state {
 
 /*
  * One connection. Sequence numbers are in host order. The client_ fields are written by the
- * ingress program alone and the server_ fields by the egress program alone, so none of them
- * needs an atomic. `state` changes only by compare-and-swap, and whoever wins the change to
- * closed counts it: that is why a flow closes exactly once.
+ * ingress program alone, the server_ fields by the egress program alone, and the last four by
+ * reconcile alone, but for the 0 that a packet puts into quiet_seconds: none needs an atomic.
+ * `state` changes only by compare-and-swap, and whoever wins the change to closed counts it: that
+ * is why a flow closes exactly once.
  */
 struct tg_flow {
     __u64 state; /* generation << 8 | enum tg_flow_state */
@@ -210,23 +211,25 @@ struct tg_flow {
 };
 TG_ABI_SIZE(struct tg_flow, 64);
 
-/*
- * What reconcile's programs say to the daemon, and it to them; no map holds these. A socket of
- * the kernel, with what a flow would know of it: the fields are named as in struct tg_flow.
- */
+/* What reconcile's programs and the daemon say to each other; no map holds these. */
+enum tg_socket_stage {
+    TG_SOCKET_HANDSHAKE, /* the client may have proven itself, and the server not accepted it yet */
+    TG_SOCKET_CONNECTED, /* live, as a flow is */
+    TG_SOCKET_OVER,      /* TIME-WAIT */
+};
+
+/* A socket of the kernel: the server's end of a connection. */
 struct tg_socket {
     struct tg_flow_key ends;
-    __u32 client_end; /* rcv_nxt: also what the server has acknowledged */
-    __u32 client_ack; /* snd_una */
-    __u32 server_end; /* snd_nxt */
-    __u16 service;
-    __u8 client_fin_seen;
-    __u8 server_fin_seen;
-    __u8 flow_known; /* 1: it has a flow */
-    __u8 reserved[3];
-    __u32 arrived_on; /* the index of the interface that its packets come in by; 0: unknown */
+    __u32 stage; /* enum tg_socket_stage */
 };
-TG_ABI_SIZE(struct tg_socket, 60);
+TG_ABI_SIZE(struct tg_socket, 40);
+
+enum tg_noted {
+    TG_NOTED_NOT_OURS,
+    TG_NOTED_FLOW,
+    TG_NOTED_NO_FLOW,
+};
 
 /* How long a flow has been without packets, and without a socket. */
 struct tg_flow_age {

@@ -211,12 +211,16 @@ Result<bool> KernelGate::begin_reconcile()
 
 Result<void> KernelGate::begin_round(Reconcile::Adopt adopt)
 {
-    // What comes out of a tunnel has come in by the tunnel's own interface.
-    const bool any = parts_.settings[0].tunnels_configured != 0;
-    auto arrivals = any ? interfaces_to_outside() : interfaces_above(configured_->interfaces);
+    auto arrivals = interfaces_above(configured_->interfaces);
     if (!arrivals)
         return arrivals.error();
-    parts_.reconcile->take_arrivals(std::move(*arrivals));
+    if (parts_.settings[0].tunnels_configured != 0) {
+        const auto tunnels = tunnel_interfaces();
+        if (!tunnels)
+            return tunnels.error();
+        arrivals->insert(tunnels->begin(), tunnels->end());
+    }
+    parts_.reconcile->take_arrivals(*arrivals);
     return parts_.reconcile->begin(monotonic_now(), adopt);
 }
 

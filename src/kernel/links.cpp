@@ -2,7 +2,6 @@
 #include "kernel/links.hpp"
 
 #include <libmnl/libmnl.h>
-#include <linux/if.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -19,7 +18,7 @@ struct Link {
     bool stands_on_lower = true;
     std::uint32_t master = 0; ///< what it is a port of; 0: nothing
     std::string name;
-    bool is_loopback = false;
+    bool is_tunnel = false;
 };
 
 using Links = std::vector<Link>;
@@ -28,12 +27,16 @@ struct CloseSocket {
     void operator()(mnl_socket *socket) const { mnl_socket_close(socket); }
 };
 
-/// Of a veth, whose "link" is its other end, and not what it stands on.
-int read_kind(const nlattr *attribute, void *link)
+/// The "link" of a veth is its other end, and not what it stands on.
+int read_kind(const nlattr *attribute, void *into)
 {
-    if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND &&
-        std::string_view{mnl_attr_get_str(attribute)} == "veth")
-        static_cast<Link *>(link)->stands_on_lower = false;
+    if (mnl_attr_get_type(attribute) != IFLA_INFO_KIND)
+        return MNL_CB_OK;
+    const std::string_view kind = mnl_attr_get_str(attribute);
+    auto &link = *static_cast<Link *>(into);
+    if (kind == "veth")
+        link.stands_on_lower = false;
+    link.is_tunnel = kind == "ipip" || kind == "sit" || kind == "ip6tnl";
     return MNL_CB_OK;
 }
 
@@ -68,7 +71,6 @@ int read_link(const nlmsghdr *message, void *links)
     Link link;
 
     link.index = static_cast<std::uint32_t>(info->ifi_index);
-    link.is_loopback = (info->ifi_flags & IFF_LOOPBACK) != 0;
     if (mnl_attr_parse(message, sizeof(*info), read_attribute, &link) != MNL_CB_OK)
         return MNL_CB_ERROR;
     static_cast<Links *>(links)->push_back(std::move(link));
@@ -129,17 +131,17 @@ Result<std::set<std::uint32_t>> interfaces_above(const std::vector<std::string> 
     return above;
 }
 
-Result<std::set<std::uint32_t>> interfaces_to_outside()
+Result<std::set<std::uint32_t>> tunnel_interfaces()
 {
     const auto links = list_links();
     if (!links)
         return links.error();
 
-    std::set<std::uint32_t> outside;
+    std::set<std::uint32_t> tunnels;
     for (const auto &link : *links)
-        if (!link.is_loopback)
-            outside.insert(link.index);
-    return outside;
+        if (link.is_tunnel)
+            tunnels.insert(link.index);
+    return tunnels;
 }
 
 } // namespace tallygate::kernel

@@ -17,7 +17,7 @@ namespace tallygate::kernel {
 /// delivered by one of these.
 Result<std::set<std::uint32_t>> interfaces_above(const std::vector<std::string> &interfaces);
 
-/// All but loopback, over which this host speaks with itself.
-Result<std::set<std::uint32_t>> interfaces_to_outside();
+/// By which packets come in that were in a tunnel.
+Result<std::set<std::uint32_t>> tunnel_interfaces();
 
 } // namespace tallygate::kernel

@@ -13,6 +13,7 @@
 
 #include "gate.skel.h"
 #include "kernel/convert.hpp"
+#include "kernel/map_view.hpp"
 #include "reconcile.skel.h"
 
 namespace tallygate::kernel {
@@ -22,7 +23,7 @@ namespace {
 constexpr std::size_t slice_records = 512;
 // Beyond these bounds a difference waits for a later round.
 constexpr std::size_t without_flow_max = 1U << 16;
-constexpr std::size_t ends_here_max = 1U << 12;
+constexpr std::size_t listened_to_max = 1U << 12;
 
 // A difference lasts two rounds before it is mended, and no packet passes between them.
 constexpr std::uint8_t absent_rounds_min = 2;
@@ -46,36 +47,26 @@ Result<Fd> open_iterator(bpf_program *program, const bpf_iter_attach_opts *optio
     return fd;
 }
 
-Result<Fd> open_pass(const Fd &iterator, const char *what)
+/// Calls `look` for the next slice of flows, and says whether they were the last.
+template <typename Look>
+Result<bool> read_flows(const Fd &pass, Look &&look)
 {
-    Fd pass{bpf_iter_create(iterator.get())};
-    if (!pass)
-        return Error::system(std::string("begin to read the ") + what);
-    return pass;
-}
-
-/// Calls `look` for the next slice of records, and says whether they were the last.
-template <typename Record, typename Look>
-Result<bool> read_slice(const Fd &pass, const char *what, Look &&look)
-{
-    std::array<Record, slice_records> records;
+    std::array<tg_flow_age, slice_records> records;
     const auto bytes = ::read(pass.get(), records.data(), sizeof(records));
 
-    if (bytes < 0 && errno == EAGAIN)
-        return false; // a million of them, and none of ours
     if (bytes < 0)
-        return Error::system(std::string("read the ") + what);
-    if (static_cast<std::size_t>(bytes) % sizeof(Record) != 0)
-        return Error{std::string("read the ") + what + ": a record came in parts", EPROTO};
-    for (std::size_t i = 0; i < static_cast<std::size_t>(bytes) / sizeof(Record); i++)
+        return Error::system("read the flows");
+    if (static_cast<std::size_t>(bytes) % sizeof(tg_flow_age) != 0)
+        return Error{"read the flows: a record came in parts", EPROTO};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(bytes) / sizeof(tg_flow_age); i++)
         if (auto looked = look(records[i]); !looked)
             return looked.error();
     return bytes == 0;
 }
 
 /// Runs one of our programs with `letter` in the place of a packet.
-template <typename Letter>
-Result<tg_mended> send(const bpf_program *program, Letter letter)
+template <typename Answer, typename Letter>
+Result<Answer> send(const bpf_program *program, Letter letter)
 {
     bpf_test_run_opts run{};
     run.sz = sizeof(run);
@@ -83,7 +74,7 @@ Result<tg_mended> send(const bpf_program *program, Letter letter)
     run.data_size_in = sizeof(letter);
     if (bpf_prog_test_run_opts(bpf_program__fd(program), &run) != 0)
         return Error::system("run " + std::string(bpf_program__name(program)));
-    return static_cast<tg_mended>(run.retval);
+    return static_cast<Answer>(run.retval);
 }
 
 Result<void> take_maps(const bpf_object *object, const Program &program)
@@ -138,18 +129,18 @@ Result<Reconcile> Reconcile::load(const Program &program)
         error.message += " (" + last_libbpf_words() + ")";
         return error;
     }
-    if (const auto attached = made.attach_iterators(); !attached)
+    made.program_ = &program;
+    auto table = SocketTable::open();
+    if (!table)
+        return table.error();
+    made.socket_table_ = std::move(*table);
+    if (const auto attached = made.attach_iterator(); !attached)
         return attached.error();
     return made;
 }
 
-Result<void> Reconcile::attach_iterators()
+Result<void> Reconcile::attach_iterator()
 {
-    auto sockets = open_iterator(skeleton_->progs.list_sockets, nullptr);
-    if (!sockets)
-        return sockets.error();
-    socket_iterator_ = std::move(*sockets);
-
     bpf_iter_link_info target{};
     bpf_iter_attach_opts options{};
     target.map.map_fd = static_cast<std::uint32_t>(bpf_map__fd(skeleton_->maps.flows));
@@ -169,9 +160,15 @@ void Reconcile::configure(const ReconcileOptions &options, Sockets sockets)
     sockets_ = sockets;
 }
 
-void Reconcile::take_arrivals(std::set<std::uint32_t> interfaces)
+void Reconcile::take_arrivals(const std::set<std::uint32_t> &interfaces)
 {
-    arrivals_ = std::move(interfaces);
+    auto &arrivals = skeleton_->bss->arrivals;
+    std::size_t count = 0;
+
+    for (const auto interface : interfaces)
+        if (count < std::size(arrivals))
+            arrivals[count++] = interface;
+    std::fill(arrivals + count, std::end(arrivals), 0);
 }
 
 /// For ageing. One second where nobody knows: the last round was another daemon's.
@@ -188,10 +185,12 @@ Result<void> Reconcile::begin(std::chrono::nanoseconds now, Adopt adopt)
 {
     adopt_ = adopt;
     without_flow_.clear();
+    listened_to_.clear();
     so_far_ = {};
     skeleton_->bss->round_number = static_cast<std::uint32_t>(now / std::chrono::milliseconds{1});
     skeleton_->bss->round_seconds = seconds_since_last(now);
     skeleton_->bss->round_begun_ns = static_cast<std::uint64_t>(now.count());
+    skeleton_->bss->adopts_orphans = adopt == Adopt::at_once ? 1 : 0;
     skeleton_->bss->sockets_looked_at = sockets_ == Sockets::here ? 1 : 0;
     return sockets_ == Sockets::here ? open_sockets() : open_flows();
 }
@@ -199,43 +198,62 @@ Result<void> Reconcile::begin(std::chrono::nanoseconds now, Adopt adopt)
 Result<void> Reconcile::open_sockets()
 {
     phase_ = Phase::idle;
-    auto pass = open_pass(socket_iterator_, "kernel's sockets");
-    if (!pass)
-        return pass.error();
-    pass_ = std::move(*pass);
+    if (const auto read = read_guarded_ports(); !read)
+        return read;
+    if (const auto begun = socket_table_->begin(); !begun)
+        return begun;
     phase_ = Phase::sockets;
     return {};
+}
+
+/// So that sockets which are none of ours cost no system call.
+Result<void> Reconcile::read_guarded_ports()
+{
+    const auto ports = MapView<std::uint32_t, tg_port>::open(program_->map_fd("ports"), "ports");
+    if (!ports)
+        return ports.error();
+    guarded_ports_.assign(ports->entries_max(), false);
+    return ports->for_each([this](std::uint32_t port, const tg_port &entry) {
+        guarded_ports_[port] = entry.service != 0 || entry.listed != 0;
+    });
 }
 
 Result<void> Reconcile::open_flows()
 {
     phase_ = Phase::idle;
-    auto pass = open_pass(flow_iterator_, "flows");
-    if (!pass)
-        return pass.error();
-    pass_ = std::move(*pass);
+    pass_ = Fd{bpf_iter_create(flow_iterator_.get())};
+    if (!pass_)
+        return Error::system("begin to read the flows");
     phase_ = Phase::flows;
     return {};
 }
 
 Result<bool> Reconcile::step()
 {
-    const auto look = [this](const auto &record) { return look_at(record); };
-
     if (phase_ == Phase::idle)
         return true;
-    if (phase_ == Phase::sockets) {
-        const auto done = read_slice<tg_socket>(pass_, "kernel's sockets", look);
-        if (!done || !*done)
-            return done;
-        if (const auto opened = open_flows(); !opened)
-            return opened.error();
-        return false;
-    }
-    const auto done = read_slice<tg_flow_age>(pass_, "flows", look);
+    if (phase_ == Phase::sockets)
+        return step_sockets();
+    const auto done = read_flows(pass_, [this](const tg_flow_age &age) { return look_at(age); });
     if (done && *done)
         finish_round();
     return done;
+}
+
+Result<bool> Reconcile::step_sockets()
+{
+    std::vector<Socket> sockets;
+    const auto done = socket_table_->read_some(sockets);
+    if (!done)
+        return done;
+    for (const auto &socket : sockets)
+        if (guarded_ports_[ntohs(socket.ends.server_port)])
+            if (const auto looked = look_at(socket); !looked)
+                return looked.error();
+    if (*done)
+        if (const auto opened = open_flows(); !opened)
+            return opened.error();
+    return false;
 }
 
 void Reconcile::finish_round()
@@ -251,17 +269,29 @@ void Reconcile::finish_round()
     rounds_++;
 }
 
-Result<void> Reconcile::look_at(const tg_socket &socket)
+Result<void> Reconcile::look_at(const Socket &socket)
 {
-    if (socket.flow_known) {
-        if (ends_here_.size() < ends_here_max)
-            ends_here_.insert(listener_of(socket.ends));
+    if (socket.stage == SocketStage::listening) {
+        if (listened_to_.size() < listened_to_max)
+            listened_to_.insert(listener_of(socket.ends));
         return {};
     }
-    // On its last steps: its flow has closed, and the last ACK did not reach the socket.
-    if (socket.client_fin_seen && socket.server_fin_seen)
+    const auto stage = socket.stage == SocketStage::handshake ? TG_SOCKET_HANDSHAKE
+                       : socket.stage == SocketStage::over    ? TG_SOCKET_OVER
+                                                              : TG_SOCKET_CONNECTED;
+    const auto noted = send<tg_noted>(skeleton_->progs.note_socket, tg_socket{socket.ends, stage});
+    if (!noted)
+        return noted.error();
+    return *noted == TG_NOTED_NO_FLOW && stage == TG_SOCKET_CONNECTED ? adopt(socket)
+                                                                      : Result<void>{};
+}
+
+Result<void> Reconcile::adopt(const Socket &socket)
+{
+    // On its last steps its flow may have closed, and the last ACK not have reached the socket.
+    if (adopt_ != Adopt::at_once && socket.stage == SocketStage::ending)
         return {};
-    if (socket.arrived_on != 0 && !arrivals_.contains(socket.arrived_on))
+    if (!is_listened_to(socket.ends))
         return {};
     if (without_flow_.size() < without_flow_max)
         without_flow_.insert(socket.ends);
@@ -270,7 +300,8 @@ Result<void> Reconcile::look_at(const tg_socket &socket)
         return {};
     }
 
-    const auto mended = send(skeleton_->progs.adopt_flow, socket);
+    const auto mended =
+        send<tg_mended>(skeleton_->progs.adopt_flow, tg_socket{socket.ends, TG_SOCKET_CONNECTED});
     if (!mended)
         return mended.error();
     if (*mended == TG_MENDED_FULL)
@@ -278,10 +309,15 @@ Result<void> Reconcile::look_at(const tg_socket &socket)
     return {};
 }
 
-/// Whether a flow without a socket tells something: it had one, or its like have.
-bool Reconcile::ends_here(const tg_flow_age &age) const
+/// Else it is one that this host made, from a port that happens to be guarded.
+bool Reconcile::is_listened_to(const tg_flow_key &ends) const
 {
-    return age.socket_seen || ends_here_.contains(listener_of(age.ends));
+    const auto listener = listener_of(ends);
+    const auto any_ipv6 = Endpoint{Address{}, listener.port};
+    const auto any_ipv4 = Endpoint{Address::from_ipv4(0), listener.port};
+
+    return listened_to_.contains(listener) || listened_to_.contains(any_ipv6) ||
+           (listener.address.is_ipv4() && listened_to_.contains(any_ipv4));
 }
 
 bool Reconcile::is_idle(const tg_flow_age &age) const
@@ -295,12 +331,14 @@ bool Reconcile::is_idle(const tg_flow_age &age) const
 
 std::optional<tg_closing_reason> Reconcile::reason_to_close(const tg_flow_age &age) const
 {
+    if ((age.state & 0xff) != TG_FLOW_OPEN)
+        return TG_CLOSING_IDLE; // its removal failed when it closed
     if (age.quiet_seconds < quiet_seconds_min)
         return std::nullopt;
     if (sockets_ == Sockets::here) {
         if (age.absent_rounds < absent_rounds_min)
             return std::nullopt;
-        if (ends_here(age))
+        if (age.socket_seen)
             return TG_CLOSING_SOCKET_GONE;
     }
     return is_idle(age) ? std::optional{TG_CLOSING_IDLE} : std::nullopt;
@@ -310,16 +348,17 @@ Result<void> Reconcile::look_at(const tg_flow_age &age)
 {
     if (age.client_fin_seen + age.server_fin_seen == 1)
         so_far_.half_closed++;
-    if (sockets_ == Sockets::here && age.absent_rounds >= absent_rounds_min && !ends_here(age))
+    if (sockets_ == Sockets::here && age.absent_rounds >= absent_rounds_min && !age.socket_seen)
         so_far_.elsewhere++;
-    if (sockets_ == Sockets::here && age.absent_rounds == 1 && ends_here(age))
+    if (sockets_ == Sockets::here && age.absent_rounds == 1 && age.socket_seen)
         so_far_.doubts++;
 
     const auto reason = reason_to_close(age);
     if (!reason)
         return {};
-    const auto mended = send(skeleton_->progs.end_flow,
-                             tg_closing{.state = age.state, .ends = age.ends, .reason = *reason});
+    const auto mended =
+        send<tg_mended>(skeleton_->progs.end_flow,
+                        tg_closing{.state = age.state, .ends = age.ends, .reason = *reason});
     return mended ? Result<void>{} : mended.error();
 }
 

@@ -5,10 +5,11 @@
 // passed meanwhile: what is on its way looks like a difference for a moment.
 //
 // A flow is closed
-//   - because its socket is gone, if it had one, or if other flows to the same address and port
-//     have: then connections to there end here, and not in a container or behind this host;
-//   - because it was idle, if nothing says that it ends here (on a gateway nothing does).
-// A flow that has a socket is never closed for being idle.
+//   - because its socket is gone, if it was ever seen to have one;
+//   - because it was idle, if not: then nothing says that it ends on this host, and not in a
+//     container or, as on a gateway, behind it.
+// A flow that has a socket is never closed for being idle. A connection is adopted if its packets
+// come in by our interfaces and something listens where it goes to.
 #pragma once
 
 #include <tallygate/abi.h>
@@ -19,6 +20,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/address.hpp"
 #include "base/fd.hpp"
@@ -26,6 +28,7 @@
 #include "core/seams.hpp"
 #include "kernel/options.hpp"
 #include "kernel/program.hpp"
+#include "kernel/socket_table.hpp"
 
 // The generated skeleton.
 struct reconcile;
@@ -48,8 +51,8 @@ public:
 
     void configure(const ReconcileOptions &options, Sockets sockets);
     /// By which interfaces the packets of a connection must come in for it to be adopted. Others,
-    /// such as the host's own over lo, never pass the gate.
-    void take_arrivals(std::set<std::uint32_t> interfaces);
+    /// such as the host's own over lo, never pass the gate. At most 64 are taken.
+    void take_arrivals(const std::set<std::uint32_t> &interfaces);
 
     /// Begins a round; one that was under way is given up. Flows that opened later than `now`, on
     /// CLOCK_MONOTONIC, do not age in it.
@@ -79,21 +82,25 @@ private:
     };
 
     Reconcile() = default;
-    Result<void> attach_iterators();
+    Result<void> attach_iterator();
     std::uint32_t seconds_since_last(std::chrono::nanoseconds now);
     Result<void> open_sockets();
     Result<void> open_flows();
-    Result<void> look_at(const tg_socket &socket);
+    Result<bool> step_sockets();
+    Result<void> look_at(const Socket &socket);
+    Result<void> adopt(const Socket &socket);
+    bool is_listened_to(const tg_flow_key &ends) const;
+    Result<void> read_guarded_ports();
     Result<void> look_at(const tg_flow_age &age);
-    bool ends_here(const tg_flow_age &age) const;
     std::optional<tg_closing_reason> reason_to_close(const tg_flow_age &age) const;
     bool is_idle(const tg_flow_age &age) const;
     void finish_round();
 
     std::unique_ptr<reconcile, Destroy> skeleton_;
-    Fd socket_iterator_; ///< links, each of which opens any number of passes
-    Fd flow_iterator_;
-    Fd pass_; ///< the one under way
+    const Program *program_ = nullptr;
+    std::optional<SocketTable> socket_table_;
+    Fd flow_iterator_; ///< a link, which opens any number of passes
+    Fd pass_;          ///< the one under way
     Phase phase_ = Phase::idle;
     std::optional<std::chrono::nanoseconds> last_begun_;
     Adopt adopt_ = Adopt::after_two_rounds;
@@ -102,7 +109,8 @@ private:
     std::set<std::uint32_t> arrivals_;              ///< indices
     std::set<tg_flow_key, EndsOrder> without_flow_; ///< sockets in this round
     std::set<tg_flow_key, EndsOrder> without_flow_before_;
-    std::set<Endpoint> ends_here_; ///< addresses and ports at which sockets of flows were seen
+    std::vector<bool> guarded_ports_; ///< by port, in this round
+    std::set<Endpoint> listened_to_;  ///< in this round
     std::uint64_t rounds_ = 0;
     std::uint64_t half_closed_ = 0;
     std::uint64_t unadopted_ = 0;
