@@ -14,7 +14,7 @@ from lab.machine import LabError, run
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 HERE = pathlib.Path("/tallygate")  # where the guest finds the tree
-MODULES = ("veth", "sch_ingress", "cls_bpf")
+MODULES = ("veth", "sch_ingress", "cls_bpf", "tcp_diag")
 # What asks the kernel: its verifier, its tables, its ways to attach. The other tests beside
 # src/kernel/ are about our own arithmetic, and slow on an emulated processor.
 ROWS = ("kernel.parse", "kernel.flow", "kernel.tally", "kernel.property", "kernel.map_view",

@@ -9,8 +9,10 @@
 #include <netinet/tcp.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <string>
 
 namespace tallygate::kernel {
 namespace {
@@ -36,6 +38,14 @@ constexpr struct {
 };
 
 constexpr auto act = "list the kernel's sockets";
+
+Error refused()
+{
+    if (errno == ENOENT)
+        return Error{std::string(act) + ": the kernel has no tcp_diag: `modprobe tcp_diag`",
+                     ENOENT};
+    return Error::system(act);
+}
 
 /// IPv4 in the first of four words, or IPv6 in all of them.
 tg_addr to_addr(std::uint8_t family, const __be32 (&words)[4])
@@ -140,7 +150,7 @@ Result<bool> SocketTable::read_some(std::vector<Socket> &sockets)
     const int more = mnl_cb_run(buffer.data(), static_cast<std::size_t>(bytes), sequence_,
                                 mnl_socket_get_portid(socket_.get()), read_socket, &sockets);
     if (more == MNL_CB_ERROR)
-        return Error::system(act);
+        return refused();
     if (more > MNL_CB_STOP)
         return false;
     if (++question_ == std::size(questions))
