@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
 #include <string_view>
 
@@ -77,7 +78,7 @@ int read_link(const nlmsghdr *message, void *links)
     return MNL_CB_OK;
 }
 
-Result<Links> list_links()
+Result<Links> dump_links()
 {
     const std::unique_ptr<mnl_socket, CloseSocket> socket{
         mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)};
@@ -104,6 +105,17 @@ Result<Links> list_links()
             return Error::system("list the interfaces");
     }
     return links;
+}
+
+/// A list that changed while it was told is told again.
+Result<Links> list_links()
+{
+    constexpr int tries_max = 5;
+    for (int tries = 1;; tries++) {
+        auto links = dump_links();
+        if (links || links.error().code != EINTR || tries == tries_max)
+            return links;
+    }
 }
 
 } // namespace
