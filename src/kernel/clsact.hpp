@@ -12,7 +12,8 @@
 namespace tallygate::kernel {
 
 /// Adds or replaces our filter. `kind` of the name is "clsact_ingress" or "clsact_egress".
-/// Precondition: this thread is in the name's network namespace.
+/// An interface may have an ingress qdisc instead of clsact: ingress goes there, and egress is
+/// EBUSY. Precondition: this thread is in the name's network namespace.
 Result<void> put_clsact(const LinkName &name, int program_fd);
 
 /// The id of our filter's program; 0 if there is no such filter. Precondition: as above.

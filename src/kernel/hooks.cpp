@@ -380,7 +380,7 @@ Result<Change> Hooks::attach_tc(const Target &target) const
 
     const auto put = put_clsact(filter, program_fd);
     if (!put)
-        return Error{put.error().message + " (" + target.interface + ")", put.error().code};
+        return put.error();
     if (const auto pinned = pin_over(program_fd, pins_->link_path(filter)); !pinned) {
         take_off(filter);
         return pinned.error();

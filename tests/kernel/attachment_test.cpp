@@ -70,6 +70,49 @@ TEST_F(OnInterfaces, AreOnClsactBeforeTcx)
     EXPECT_THAT(attachments_->problems(), IsEmpty());
 }
 
+TEST_F(OnInterfaces, SeeNoEgressOnAnIngressQdisc)
+{
+    start_daemon(Tcx::denied);
+    run("tc qdisc add dev tg0 ingress");
+    for (const auto attach : {Attach::automatic, Attach::tc}) {
+        const auto refused = apply({"tg1", "tg0"}, attach);
+        EXPECT_EQ(message_of(refused),
+                  "tg0 has an ingress qdisc, where egress cannot be seen: `tc qdisc delete dev "
+                  "tg0 ingress`; clsact takes its filters as well");
+        expect_nothing_on("tg0");
+        expect_nothing_on("tg1");
+        EXPECT_THAT(links(), IsEmpty());
+    }
+
+    must(apply_gateway({"tg0"}, {"tg1"}, Attach::tc));
+    EXPECT_EQ(clsact_program("tg0", BPF_TC_INGRESS), program_id(program_->tc_ingress_fd()))
+        << "ingress alone needs no more";
+    must(apply({}));
+
+    run("tc qdisc delete dev tg0 ingress");
+    must(apply({"tg0"}, Attach::tc));
+    EXPECT_EQ(clsact_program("tg0", BPF_TC_EGRESS), program_id(program_->tc_egress_fd()));
+}
+
+TEST_F(OnInterfaces, TellWhenAnIngressQdiscTakesThePlaceOfClsact)
+{
+    start_daemon(Tcx::denied);
+    must(apply({"tg0"}, Attach::tc));
+    run("tc qdisc delete dev tg0 clsact && tc qdisc add dev tg0 ingress");
+    bpf_tc_hook hook{};
+    hook.sz = sizeof(hook);
+    hook.ifindex = index_of("tg0");
+    hook.attach_point = BPF_TC_INGRESS;
+    bpf_tc_opts filter{};
+    filter.sz = sizeof(filter);
+    filter.handle = 0x7467;
+    filter.priority = 0x7467;
+    filter.prog_fd = program_->tc_ingress_fd();
+    ASSERT_EQ(bpf_tc_attach(&hook, &filter), 0);
+    EXPECT_THAT(attachments_->problems(), ElementsAre(HasSubstr("tg0 egress: ")))
+        << "the filter for ingress is not the one for egress";
+}
+
 TEST_F(OnInterfaces, StayWhenTheDaemonEnds)
 {
     must(apply({"tg0"}));
