@@ -80,11 +80,12 @@ Result<void> Attachments::attach(Card &card, Undo &undo) const
     const int ifindex = index_of(card.interface);
 
     card.attached.clear();
-    for (const auto duty : card.duties) {
-        auto change = hooks_.put({card.interface, ifindex, duty}, attach_);
+    // The last duty, which is on tc, first: XDP that comes and has to go again resets some cards.
+    for (auto duty = card.duties.rbegin(); duty != card.duties.rend(); ++duty) {
+        auto change = hooks_.put({card.interface, ifindex, *duty}, attach_);
         if (!change)
             return change.error();
-        card.attached.push_back(std::move(change->attached));
+        card.attached.insert(card.attached.begin(), std::move(change->attached));
         undo.push_back(std::move(change->undo));
     }
     return {};

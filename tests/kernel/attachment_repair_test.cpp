@@ -243,5 +243,26 @@ TEST_F(LostAttachments, AreNews)
     EXPECT_FALSE(is_readable(news.fd()));
 }
 
+TEST_F(LostAttachments, DoNotResetACardWhoseEgressIsRefused)
+{
+    start_daemon(Tcx::denied);
+    must(apply({"tg0"}));
+    delete_pair();
+    repair();
+    make_pair();
+    run("tc qdisc add dev tg0 ingress");
+
+    auto news = must(kernel::InterfaceNews::listen());
+    for (int second = 0; second < 3; second++)
+        repair();
+    EXPECT_FALSE(is_readable(news.fd())) << "XDP that comes or goes changes what the card can do";
+    expect_nothing_on("tg0");
+
+    run("tc qdisc delete dev tg0 ingress");
+    repair();
+    EXPECT_EQ(ways(), "native, clsact");
+    EXPECT_TRUE(is_readable(news.fd()));
+}
+
 } // namespace
 } // namespace tallygate::test
