@@ -56,9 +56,11 @@ void ReconcileRounds::slice()
 /// A problem goes to the log once, however often it comes.
 void ReconcileRounds::end(const std::string &problem)
 {
-    const bool is_soon = soon_ > 0 || gate_.reconcile_doubts();
-    due_ = begun_ + (is_soon ? std::min(soon, interval_) : interval_);
+    // Connections that never pass the gate are doubts too: one more round, and then a rest.
+    const bool is_second_look = !is_second_look_ && gate_.reconcile_doubts();
+    due_ = begun_ + (soon_ > 0 || is_second_look ? std::min(soon, interval_) : interval_);
     soon_ = std::max(0, soon_ - 1);
+    is_second_look_ = is_second_look;
     if (!problem.empty() && problem != problem_)
         spdlog::error("compare flows with sockets: {}", problem);
     problem_ = problem;

@@ -34,6 +34,7 @@ private:
     std::chrono::steady_clock::time_point begun_; ///< the last one
     std::chrono::steady_clock::time_point due_;
     int soon_ = 0; ///< rounds that follow each other closely
+    bool is_second_look_ = false; ///< the round that is next, or under way
     bool is_under_way_ = false;
     std::string problem_; ///< as it was logged
 };
