@@ -33,7 +33,7 @@ private:
     std::chrono::seconds interval_{0};
     std::chrono::steady_clock::time_point begun_; ///< the last one
     std::chrono::steady_clock::time_point due_;
-    int soon_ = 0; ///< rounds that follow each other closely
+    int soon_ = 0;                ///< rounds that follow each other closely
     bool is_second_look_ = false; ///< the round that is next, or under way
     bool is_under_way_ = false;
     std::string problem_; ///< as it was logged
