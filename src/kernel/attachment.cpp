@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/fd.hpp"
@@ -170,19 +171,23 @@ bool Attachments::repair_card(Card &card, Occasion occasion)
     const auto problems = problems_of(card);
     const int ifindex = index_of(card.interface);
 
-    if (problems.empty() && card.is_lost)
+    if (problems.empty() && !card.told.empty())
         spdlog::info("{} is guarded again", card.interface);
-    if (problems.empty()) {
-        card.is_lost = false;
-        return false;
-    }
-    if (!card.is_lost) {
-        for (const auto &problem : problems)
-            spdlog::warn("{}", problem);
-        card.is_lost = true;
+    if (!problems.empty() && card.told.empty()) {
         card.refusal.clear();
         for (const auto &one : card.attached)
             hooks_.unpin_dead(one);
+    }
+    if (problems.empty()) {
+        card.told.clear();
+        return false;
+    }
+    // An interface that goes may lose our program a moment before: then there is more to tell.
+    if (card.told.empty() || ifindex == 0) {
+        for (const auto &problem : problems)
+            if (std::find(card.told.begin(), card.told.end(), problem) == card.told.end())
+                spdlog::warn("{}", problem);
+        card.told = problems;
     }
     if (ifindex == 0)
         card.refusal.clear();

@@ -61,7 +61,7 @@ private:
         std::string interface;
         std::vector<Duty> duties;
         std::vector<Attached> attached{}; ///< one for each duty
-        bool is_lost = false;             ///< and the log was told
+        std::vector<std::string> told{};  ///< what is wrong with it, as it was logged
         std::string refusal{};            ///< why it could not be attached again, as it was logged
         int refused_ifindex = 0;          ///< the interface that this is about
     };
