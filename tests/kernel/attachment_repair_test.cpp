@@ -159,6 +159,21 @@ TEST_F(LostAttachments, LeaveAStrangerWhoCameMeanwhileAlone)
     EXPECT_THAT(attachments_->problems(), IsEmpty());
 }
 
+TEST_F(LostAttachments, AreToldToBeGoneAlsoIfTheyWereLostBefore)
+{
+    must(apply({"tg0"}));
+    detach_by_hand("xdp");
+    const auto stranger = load_stranger();
+    ASSERT_EQ(bpf_xdp_attach(index_of("tg0"), stranger.get(), XDP_FLAGS_DRV_MODE, nullptr), 0);
+    repair();
+    log_.take();
+
+    delete_pair();
+    repair();
+    repair();
+    EXPECT_THAT(log_.take(), ElementsAre(HasSubstr("tg0: the interface is gone")));
+}
+
 TEST_F(LostAttachments, AreNotHalfBackBesideAStranger)
 {
     const auto stranger = load_stranger();
