@@ -69,6 +69,7 @@ static __always_inline void count_opened(const struct tg_flow_key *ends, const s
     tally = find_network_tally(flow->network);
     if (tally)
         add_one(&tally->opened);
+    add_network_live(flow->network, 1);
 }
 
 /*
@@ -81,7 +82,8 @@ static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg
 {
     struct tg_source *source = find_slot(flow->source_slot);
     struct tg_tally *service = find_service_tally(flow->service, is_ipv6(&ends->client));
-    struct tg_tally *network = find_network_tally(flow->network);
+    __u32 network_id = flow->network;
+    struct tg_tally *network = find_network_tally(network_id);
     __u64 closed = (state & ~0xffULL) | TG_FLOW_CLOSED;
 
     if (bpf_map_lookup_elem(&flows, ends) != flow ||
@@ -94,6 +96,7 @@ static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg
         add_one(&service->closed);
     if (network)
         add_one(&network->closed);
+    add_network_live(network_id, -1);
     bpf_map_delete_elem(&flows, ends);
     return true;
 }

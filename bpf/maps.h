@@ -15,7 +15,11 @@
 #define NETWORKS_MAX 65536
 #define TUNNELS_MAX 1024
 #define SOURCES_MAX (1 << 20)
-#define CLAIMS_MAX (1 << 18)
+#define CLAIM_BUCKETS_MAX (1 << 18)
+#define RATE_BUCKETS_MAX (1 << 16)
+#define IPV6_PREFIX_BUCKETS_MAX (1 << 16)
+#define LISTED_MAX (1 << 20)
+#define FILTER_WORDS_MAX (1 << 18)
 #define PENDING_MAX (1 << 22)
 #define FLOWS_MAX (1 << 20)
 
@@ -73,12 +77,109 @@ struct {
     __type(value, struct tg_tally);
 } service_tallies SEC(".maps");
 
+/* What allows and blocks. The daemon puts another trie in its place: nobody sees half of one. */
+struct listed_trie {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, LISTED_MAX);
+    __uint(key_size, sizeof(struct tg_prefix)); /* sizes: of an inner map clang drops the types */
+    __uint(value_size, sizeof(struct tg_listed));
+};
+
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, CLAIMS_MAX);
-    __type(key, struct tg_source_key);
-    __type(value, struct tg_claim);
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __array(values, struct listed_trie);
+} lists SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, TG_HINT_COUNT *TG_HINT_WORDS);
+    __type(key, __u32);
+    __type(value, __u64);
+} hints SEC(".maps");
+
+/* What gathers on each CPU: TG_REPEATS slots for each. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, TG_REPEATS);
+    __type(key, __u32);
+    __type(value, struct tg_repeat);
+} repeats SEC(".maps");
+
+/* Every SYN, forged or not: 67 MB that no flood makes larger. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, TG_PREFIX_PAIRS);
+    __type(key, __u32);
+    __type(value, struct tg_prefix_pair);
+} prefixes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, IPV6_PREFIX_BUCKETS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_ipv6_prefixes);
+} ipv6_prefixes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, CLAIM_BUCKETS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_claims);
 } claims SEC(".maps");
+
+/* Limits: which hold at a service, what they ask, and how much of them is used. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, TG_SERVICES_MAX *TG_FAMILY_COUNT);
+    __type(key, __u32); /* service * TG_FAMILY_COUNT + family */
+    __type(value, struct tg_rules);
+} rules SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, TG_LIMITS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_limit);
+} limits SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, TG_LIMITS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_limit_tally);
+} limit_tallies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, RATE_BUCKETS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_rates);
+} rates SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, TG_BUDGETS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_budget);
+} budgets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, NETWORKS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_network_node);
+} network_nodes SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -93,6 +194,18 @@ struct {
     __type(key, struct tg_flow_key);
     __type(value, struct tg_flow);
 } flows SEC(".maps");
+
+/*
+ * Who may be proven: two bits of a word for each. A source that nobody has seen must not reach
+ * the index, which costs more than all the rest when it is cold.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, FILTER_WORDS_MAX);
+    __type(key, __u32);
+    __type(value, __u64);
+} proven_filter SEC(".maps");
 
 /* Where a proven source's slot is. Never an LRU: a live count must not be evicted. */
 struct {
@@ -132,6 +245,13 @@ struct {
     __type(value, __u64);
 } verdict_counts SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, TG_EVENT_COUNT);
+    __type(key, __u32); /* enum tg_table_event */
+    __type(value, __u64);
+} table_events SEC(".maps");
+
 /* Names for the daemon that adopts these maps. The programs never look here. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -147,9 +267,25 @@ struct {
     __type(value, struct tg_network_record);
 } network_records SEC(".maps");
 
-static __always_inline const struct tg_settings *find_settings(void)
-{
-    __u32 only = 0;
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, TG_LIMITS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_limit_record);
+} limit_records SEC(".maps");
 
-    return bpf_map_lookup_elem(&settings, &only);
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, TG_BUDGETS_MAX);
+    __type(key, __u32);
+    __type(value, struct tg_budget_record);
+} budget_records SEC(".maps");
+
+static __always_inline void count_event(enum tg_table_event event)
+{
+    __u32 index = event;
+    __u64 *count = bpf_map_lookup_elem(&table_events, &index);
+
+    if (count)
+        (*count)++;
 }

@@ -7,31 +7,22 @@
  */
 #pragma once
 
+#include "hash.h"
 #include "maps.h"
 #include "parse.h"
 
-/* Both set before loading: the seed stays with the pinned maps. */
-const volatile __u64 hash_seed = 0;
+/* Set before loading. */
 const volatile __u32 pending_mask = PENDING_MAX - 1;
 
-#define HASH_MULTIPLIER 0x9e3779b97f4a7c15ULL /* 2^64 divided by the golden ratio, odd */
-
-static __always_inline __u64 mix(__u64 hash, __u32 high, __u32 low)
-{
-    hash = (hash ^ ((__u64)high << 32 | low)) * HASH_MULTIPLIER;
-    return hash ^ hash >> 29;
-}
-
-/* Keyed, so that nobody outside can aim at another connection's slot. */
 static __always_inline __u64 hash_ends(const struct tg_flow_key *ends)
 {
-    __u64 hash = hash_seed;
+    __u64 hash = hash_seed[0];
 
-    hash = mix(hash, ends->client.words[0], ends->client.words[1]);
-    hash = mix(hash, ends->client.words[2], ends->client.words[3]);
-    hash = mix(hash, ends->server.words[0], ends->server.words[1]);
-    hash = mix(hash, ends->server.words[2], ends->server.words[3]);
-    return mix(hash ^ hash_seed >> 7, ends->client_port, ends->server_port);
+    hash = mix_words(hash, ends->client.words[0], ends->client.words[1]);
+    hash = mix_words(hash, ends->client.words[2], ends->client.words[3]);
+    hash = mix_words(hash, ends->server.words[0], ends->server.words[1]);
+    hash = mix_words(hash, ends->server.words[2], ends->server.words[3]);
+    return mix_words(hash ^ hash_seed[1], ends->client_port, ends->server_port);
 }
 
 static __always_inline struct tg_pending *find_pending(__u64 hash)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "maps.h"
+#include "settings.h"
 #include "tunnels.h"
 
 static __always_inline bool is_trusted_sender(const struct tg_prefix *sender)

@@ -2,6 +2,7 @@
 /* Is this packet to, or from, something that we guard? And can its sender be real? */
 #pragma once
 
+#include "addresses.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -19,12 +20,6 @@ static __always_inline __u32 find_service(const struct tg_flow_key *ends)
     if (service)
         return *service;
     return entry->leaving ? entry->service | TG_LEAVING : entry->service;
-}
-
-static __always_inline bool is_same_addr(const struct tg_addr *one, const struct tg_addr *other)
-{
-    return one->words[0] == other->words[0] && one->words[1] == other->words[1] &&
-           one->words[2] == other->words[2] && one->words[3] == other->words[3];
 }
 
 /* This host, loopback, multicast and broadcast: what the kernel calls martian sources. */

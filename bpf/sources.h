@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who sends. A source that only sent SYNs is claimed and may be forged: it lives in a bounded
- * table that may forget it. One that finished a handshake is proven: it has a slot for good.
+ * Proven sources: they finished a handshake, so they are who they say. Each has a slot for good,
+ * and a filter before the index spares those that never came the look into it.
  */
 #pragma once
 
-#include "injected.h"
+#include "addresses.h"
+#include "claims.h"
 #include "maps.h"
-#include "parse.h"
-#include "tallies.h"
 
 #define NO_SLOT 0xffffffff
 
 /* Set before loading. What an IPv6 source keeps of its last 64 bits: nothing, by default. */
 const volatile __be32 ipv6_source_mask[2] = {0, 0};
 const volatile __u32 sources_max = SOURCES_MAX;
+const volatile __u32 filter_mask = FILTER_WORDS_MAX - 1; /* words - 1 */
 
 static __always_inline struct tg_source_key source_key_of(const struct tg_addr *client,
                                                           __u16 service)
@@ -31,6 +31,32 @@ static __always_inline struct tg_source_key source_key_of(const struct tg_addr *
 static __always_inline struct tg_source *find_slot(__u32 slot)
 {
     return bpf_map_lookup_elem(&sources, &slot);
+}
+
+/* A word of the filter, and two bits in it. */
+static __always_inline __u64 *find_filter(__u64 hash)
+{
+    __u32 index = hash >> 20 & filter_mask;
+
+    return bpf_map_lookup_elem(&proven_filter, &index);
+}
+
+static __always_inline __u64 filter_bits(__u64 hash)
+{
+    return 1ULL << (hash >> 8 & 63) | 1ULL << (hash >> 14 & 63);
+}
+
+/* The slot of a source, if it has proven itself before; else NO_SLOT. */
+static __always_inline __u32 find_proven(const struct tg_source_key *key, __u64 hash)
+{
+    const __u64 *word = find_filter(hash);
+    __u64 bits = filter_bits(hash);
+    const __u32 *slot;
+
+    if (!word || (*word & bits) != bits)
+        return NO_SLOT;
+    slot = bpf_map_lookup_elem(&source_index, key);
+    return slot ? *slot : NO_SLOT;
 }
 
 /* A slot that nobody uses: one given back, or the next that was never used. */
@@ -55,6 +81,7 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
 {
     const __u32 *known = bpf_map_lookup_elem(&source_index, key);
     struct tg_source *source;
+    __u64 *filter, hash;
     __u32 slot;
 
     if (known)
@@ -65,6 +92,11 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
     if (!source)
         return NO_SLOT;
 
+    /* First the filter: whoever finds the source in the index must find it. */
+    hash = hash_source(key);
+    filter = find_filter(hash);
+    if (filter)
+        __sync_fetch_and_or(filter, filter_bits(hash));
     source->key = *key;
     if (bpf_map_update_elem(&source_index, key, &slot, BPF_NOEXIST) == 0) {
         /* An exchange and not a store: the daemon must not see `used` before the key. */
@@ -76,44 +108,4 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
     bpf_map_push_elem(&freed_slots, &slot, BPF_ANY);
     known = bpf_map_lookup_elem(&source_index, key);
     return known ? *known : NO_SLOT;
-}
-
-/* Remembers a source that has proven nothing. False if the table would not take it. */
-static __always_inline bool claim(const struct tg_source_key *key)
-{
-    struct tg_claim first = {.syn = 1};
-    struct tg_claim *known = bpf_map_lookup_elem(&claims, key);
-
-    if (!known) {
-        first.first_ns = now_ns();
-        if (bpf_map_update_elem(&claims, key, &first, BPF_NOEXIST) == 0)
-            return true;
-        known = bpf_map_lookup_elem(&claims, key);
-    }
-    if (known)
-        __sync_fetch_and_add(&known->syn, 1);
-    return known != NULL;
-}
-
-/* A SYN adds to tallies and makes no flow. */
-static __always_inline enum tg_verdict count_syn(const struct packet *packet, __u16 service)
-{
-    struct tg_source_key key = source_key_of(&packet->ends.client, service);
-    struct tg_tally *tally = find_service_tally(service, packet->ipv6);
-    struct tg_source *source;
-    const __u32 *slot;
-
-    if (tally)
-        tally->syn++;
-    tally = find_network_tally(find_network(&packet->ends.client));
-    if (tally)
-        tally->syn++;
-
-    slot = bpf_map_lookup_elem(&source_index, &key);
-    source = slot ? find_slot(*slot) : NULL;
-    if (source) {
-        __sync_fetch_and_add(&source->tally.syn, 1);
-        return TG_PASS_SYN;
-    }
-    return claim(&key) ? TG_PASS_SYN : TG_PASS_SYN_UNCLAIMED;
 }

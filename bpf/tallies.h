@@ -5,14 +5,10 @@
  */
 #pragma once
 
+#include "addresses.h"
+#include "hints.h"
 #include "maps.h"
-#include "parse.h"
-
-/* Of an address in our tables, where IPv4 stands in ::ffff:0:0/96. */
-static __always_inline bool is_ipv6(const struct tg_addr *addr)
-{
-    return addr->words[0] || addr->words[1] || addr->words[2] != bpf_htonl(0x0000ffff);
-}
+#include "settings.h"
 
 static __always_inline struct tg_tally *find_service_tally(__u16 service, bool ipv6)
 {
@@ -31,7 +27,7 @@ static __always_inline __u32 find_network(const struct tg_addr *client)
     const struct tg_settings *now = find_settings();
     const struct tg_network *network;
 
-    if (!now || !now->networks_configured)
+    if (!now || !now->networks_configured || !is_hinted(TG_HINT_NETWORKS, client))
         return 0;
     network = bpf_map_lookup_elem(&networks, &key);
     return network ? network->id : 0;
@@ -41,4 +37,20 @@ static __always_inline __u32 find_network(const struct tg_addr *client)
 static __always_inline struct tg_tally *find_network_tally(__u32 network)
 {
     return network ? bpf_map_lookup_elem(&network_tallies, &network) : NULL;
+}
+
+/*
+ * What networks hold open, each with all that is inside of it. A network that is nested deeper
+ * than the steps go is in the tallies, and in no limit.
+ */
+static __always_inline void add_network_live(__u32 network, __s64 amount)
+{
+    for (int step = 0; step < TG_NETWORK_STEPS_MAX && network; step++) {
+        struct tg_network_node *node = bpf_map_lookup_elem(&network_nodes, &network);
+
+        if (!node)
+            return;
+        __sync_fetch_and_add(&node->live, amount);
+        network = node->parent;
+    }
 }

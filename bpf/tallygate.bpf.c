@@ -7,13 +7,17 @@
  * The same judge serves both hooks: ingress is XDP (or tc where XDP cannot be had) and sees
  * what clients send, egress is tc and sees what our server answers.
  *
- *     parse.h     bytes to facts              sources.h   SYN tallies, claimed and proven
- *     services.h  is it ours, can it be       pending.h   which ACK proves a handshake
- *     tallies.h   services and networks       flows.h     open, follow, close
- *     tunnels.h   what a balancer sends us    injected.h  what replay puts for the machine
+ *     parse.h     bytes to facts              syn.h       a SYN: counted, and held to limits
+ *     services.h  is it ours, can it be       limits.h    rates and live counts, and whose
+ *     lists.h     allowed, blocked            claims.h    sources that may be forged
+ *     tallies.h   services and networks       sources.h   sources that have proven themselves
+ *     tunnels.h   what a balancer sends us    prefixes.h  SYNs of every /24, exact
+ *     pending.h   which ACK proves            repeats.h   what gathers on one CPU
+ *     flows.h     open, follow, close         injected.h  what replay puts for the machine
  *     maps.h      every table                 abi.h       every layout the daemon shares
  *
- * reconcile.bpf.c compares the flows with the kernel's sockets, beside the packets.
+ * Beside the packets, run by the daemon: reconcile.bpf.c compares the flows with the kernel's
+ * sockets, explain.bpf.c tells what would happen to a SYN.
  */
 #include <linux/bpf.h>
 
@@ -25,10 +29,23 @@
 #include "senders.h"
 #include "services.h"
 #include "sources.h"
+#include "syn.h"
 #include "tunnels.h"
 
 /* Set before loading, where the kernel has the helper and takes XDP programs for large frames. */
 const volatile bool has_fragments = false;
+
+/* Whatever a blocked client sends, when that is enforced. */
+static __always_inline bool is_dropped_by_list(const struct tg_addr *client)
+{
+    const struct tg_settings *now = find_settings();
+    struct tg_listed listed;
+
+    if (!now || !now->lists_configured || !is_enforcing(now))
+        return false;
+    listed = find_listed(now, client);
+    return is_blocked(&listed, now_ns());
+}
 
 /* A client's packet to a service. */
 static __always_inline enum tg_verdict judge_client(const struct packet *packet, __u16 service)
@@ -38,8 +55,10 @@ static __always_inline enum tg_verdict judge_client(const struct packet *packet,
 
     if (is_bogon(&packet->ends, packet->ipv6))
         return TG_PASS_BOGON;
+    if (is_dropped_by_list(&packet->ends.client))
+        return TG_DROP_BLOCKED;
     if (packet->syn)
-        return packet->ack ? TG_PASS_SYN_ACK_IN : count_syn(packet, service);
+        return TG_PASS_SYN_ACK_IN; /* a SYN alone is judge_syn's */
 
     flow = find_flow(&packet->ends, &state);
     if (flow)
@@ -106,6 +125,8 @@ static __always_inline enum tg_verdict judge(const struct packet *packet, enum t
         return TG_PASS_NOT_WATCHED;
     if (parsed != TG_UNDECIDED)
         return parsed;
+    if (hook == TG_HOOK_INGRESS && packet->syn && !packet->ack && !(service & TG_LEAVING))
+        return judge_syn(packet, service);
     return hook == TG_HOOK_INGRESS ? judge_ingress(packet, service) : judge_egress(packet, service);
 }
 
@@ -125,12 +146,6 @@ static __always_inline enum tg_verdict parse_ingress(struct cursor cursor, struc
     return parse_ip(&inner, packet,
                     tunnel & TUNNEL_IPV6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP),
                     TG_HOOK_INGRESS);
-}
-
-/* May anything be dropped now? Not unless someone said so, and the daemon is alive. */
-static __always_inline bool is_enforcing(const struct tg_settings *now)
-{
-    return now->mode == TG_MODE_ENFORCE && now_ns() < now->lease_until_ns;
 }
 
 /* In strict mode a bad packet's verdict becomes its DROP_ twin. */

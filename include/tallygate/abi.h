@@ -20,11 +20,18 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 2
+#define TG_ABI_VERSION 3
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
 #define TG_NAME_BYTES 64    /* a service's or a network's name, zero-terminated */
+#define TG_BUCKET_WAYS 4
+#define TG_LIMITS_MAX 64
+#define TG_RULES_MAX 8         /* of one service and family, beside those of networks */
+#define TG_NETWORK_RULES_MAX 4 /* of one network */
+#define TG_NETWORK_STEPS_MAX 8 /* up from a network to those around it */
+#define TG_BUDGETS_MAX 4096
+#define TG_REPEATS 64 /* slots of each CPU, a power of two */
 
 /* IPv6, or IPv4 mapped into ::ffff:0:0/96, so that one table serves both families. */
 struct tg_addr {
@@ -65,7 +72,7 @@ enum tg_mode {
  * stay with the tables that were filled under it.
  */
 struct tg_settings {
-    __u64 hash_seed;
+    __u64 hash_seed[2];
     __u64 lease_until_ns; /* CLOCK_MONOTONIC; past it nothing is dropped */
     __u64 created_unix_ns;
     __u32 mode;   /* enum tg_mode */
@@ -73,9 +80,11 @@ struct tg_settings {
     __u32 ipv6_source_bits;
     __u32 networks_configured; /* 0 spares a packet the trie */
     __u32 tunnels_configured;  /* 0: no sender of tunnels is trusted */
+    __u32 lists_configured;    /* 0: nothing is blocked, and nothing allowed */
+    __u32 generation;          /* grows with whatever may end a rejection: see struct tg_repeat */
     __u32 reserved;
 };
-TG_ABI_SIZE(struct tg_settings, 48);
+TG_ABI_SIZE(struct tg_settings, 64);
 
 /*
  * What is guarded on a port. An entry with neither is not ours, which is what nearly every
@@ -115,12 +124,143 @@ struct tg_network_record {
 };
 TG_ABI_SIZE(struct tg_network_record, 92);
 
+/* Limits by name, and which holder has which budget: for the daemon that adopts the tables. */
+struct tg_limit_record {
+    char name[TG_NAME_BYTES]; /* empty: the id is free */
+};
+TG_ABI_SIZE(struct tg_limit_record, 64);
+
+struct tg_budget_record {
+    __u32 network; /* 0: all together */
+    __u16 limit;   /* 0: the budget is free */
+    __u16 family;  /* enum tg_family, of all together */
+};
+TG_ABI_SIZE(struct tg_budget_record, 8);
+
 /* What the trie answers for a client: the longest network that holds it. */
 struct tg_network {
     __u32 id;
     __u32 parent;
 };
 TG_ABI_SIZE(struct tg_network, 8);
+
+/*
+ * What a network is to limits, by its id. `live` is what all inside have open, kept by the
+ * programs, and set right by the daemon when networks move.
+ */
+struct tg_network_rule {
+    __u16 budget;
+    __u8 limit; /* its id; 0: none */
+    __u8 reserved;
+};
+
+struct tg_network_node {
+    __u64 live;
+    __u32 parent; /* the next wider network's id; 0: none */
+    __u32 rule_count;
+    struct tg_network_rule rules[TG_NETWORK_RULES_MAX];
+    __u64 reserved[4];
+};
+TG_ABI_SIZE(struct tg_network_node, 64);
+
+/*
+ * What the lists say of an address, by the longest entry that holds it. The daemon has laid
+ * the wider entries into it, so one look-up decides; ends are CLOCK_MONOTONIC, 0 is never and
+ * all ones is for good.
+ */
+struct tg_listed {
+    __u64 allow_until_ns;
+    __u64 block_until_ns;
+};
+TG_ABI_SIZE(struct tg_listed, 16);
+
+/*
+ * Bits that say where a trie may have an answer: without one the trie need not be asked. One
+ * for each IPv4 /16, and one for each of as many hashes of an IPv6 /32.
+ */
+enum tg_hint {
+    TG_HINT_NETWORKS,
+    TG_HINT_LISTS,
+    TG_HINT_COUNT,
+};
+#define TG_HINT_BITS 131072 /* of one trie: IPv4's first */
+#define TG_HINT_WORDS (TG_HINT_BITS / 64)
+#define TG_HINT_IPV6_SHIFT 16
+#define TG_HINT_IPV6_MULTIPLIER 0x9e3779b1U /* the hash is its product's upper half */
+
+enum tg_who {
+    TG_WHO_ALL,
+    TG_WHO_CLAIMED,
+    TG_WHO_PROVEN,
+};
+
+enum tg_limit_action {
+    TG_LIMIT_DROP,
+    TG_LIMIT_COUNT, /* a dry run: it counts what it would drop */
+};
+
+/*
+ * What a limit asks, by its id, 1 to TG_LIMITS_MAX - 1. A SYN conforms if the time that its
+ * budget is due is no later than now + tolerance; then the budget is due an interval later.
+ */
+struct tg_limit {
+    __u64 interval_ns;                    /* between SYNs; 0: their rate is not limited */
+    __u64 tolerance_ns;                   /* (burst - 1) intervals */
+    __u64 services[TG_SERVICES_MAX / 64]; /* bits by id; for limits of networks */
+    __u32 live_max;
+    __u8 has_live_max;
+    __u8 who;    /* enum tg_who */
+    __u8 action; /* enum tg_limit_action */
+    __u8 reserved;
+    __u64 reserved_too;
+};
+TG_ABI_SIZE(struct tg_limit, 64);
+
+enum tg_scope {
+    TG_SCOPE_SOURCE, /* state in the source's claim: one rule of a service at most */
+    TG_SCOPE_PREFIX, /* state in `rates` */
+    TG_SCOPE_ALL,    /* state in `budgets` */
+    TG_SCOPE_COUNT,
+};
+
+/* Whom a limit holds at one service and family. */
+struct tg_rule {
+    __u16 budget; /* of TG_SCOPE_ALL */
+    __u8 limit;
+    __u8 scope;       /* enum tg_scope */
+    __u8 prefix_bits; /* of 128: what of the client's address is one holder */
+    __u8 is_source;   /* 1: a holder is a whole source, so it may have a live limit */
+    __u16 reserved;
+};
+
+struct tg_rules {
+    __u32 count;
+    __u32 network_limits; /* 1: some network's limit is for this service */
+    struct tg_rule rules[TG_RULES_MAX];
+    __u64 reserved[7];
+};
+TG_ABI_SIZE(struct tg_rules, 128);
+
+/* The state of a limit for one network, or for everybody together. Never evicted. */
+struct tg_budget {
+    __u64 due_ns;
+    __u64 reserved[7]; /* a cache line each: two hot budgets must not share one */
+};
+TG_ABI_SIZE(struct tg_budget, 64);
+
+/* The states of limits for prefixes: four in a cache line, found by a keyed hash. */
+struct tg_rates {
+    __u64 tags[TG_BUCKET_WAYS]; /* of the limit and the prefix; 0: free */
+    __u64 due_ns[TG_BUCKET_WAYS];
+};
+TG_ABI_SIZE(struct tg_rates, 64);
+
+/* What a limit rejected, by its id. One copy for each CPU. */
+struct tg_limit_tally {
+    __u64 dropped;
+    __u64 would_drop;
+};
+TG_ABI_SIZE(struct tg_limit_tally, 16);
 
 /* A client at one service. The address is the source's first: IPv6 is cut to its /64. */
 struct tg_source_key {
@@ -130,12 +270,70 @@ struct tg_source_key {
 };
 TG_ABI_SIZE(struct tg_source_key, 20);
 
-/* A claimed source: it sent SYNs and has proven nothing, so it may be forged. */
-struct tg_claim {
-    __u64 syn;
-    __u64 first_ns; /* tells an evicted claim that came back from one that stayed */
+/*
+ * Claimed sources: they sent SYNs and have proven nothing, so they may be forged. Four in a
+ * bucket; a new one takes the place of the one that has been idle longest, which the limits
+ * cannot tell from a new one. A proven source has a way here too while it sends SYNs: the state
+ * of its limit is in it, and its tallies are not.
+ *
+ * `word` is in units of TG_CLAIM_UNIT_NS above, and the service below: 0 is a free way, and a
+ * way with service 0 is just being given to another source.
+ */
+#define TG_CLAIM_UNIT_NS 8 /* 56 bits of it are 18 years of uptime */
+#define TG_CLAIM_SERVICE_BITS 8
+
+struct tg_claim_state {
+    __u64 word; /* when its limit is due, or when it was last seen << 8 | service */
+    __u32 syn;
+    __u32 dropped;
 };
-TG_ABI_SIZE(struct tg_claim, 16);
+
+struct tg_claims {
+    struct tg_addr sources[TG_BUCKET_WAYS];
+    struct tg_claim_state states[TG_BUCKET_WAYS];
+};
+TG_ABI_SIZE(struct tg_claims, 128);
+
+/* SYNs of two neighbouring IPv4 /24, forged or not; they wrap. */
+struct tg_prefix_pair {
+    __u32 syn[2];
+};
+TG_ABI_SIZE(struct tg_prefix_pair, 8);
+#define TG_PREFIX_PAIRS (1 << 23)
+
+/*
+ * The same of IPv6 /48, four in a cache line. More of them than fit push the smallest out, so
+ * that what is missing here shows in the service's totals alone.
+ */
+struct tg_ipv6_prefixes {
+    __u64 prefixes[TG_BUCKET_WAYS]; /* the address's first 48 bits << 16 | 1; 0: free */
+    __u64 syn[TG_BUCKET_WAYS];
+};
+TG_ABI_SIZE(struct tg_ipv6_prefixes, 64);
+
+/*
+ * What gathers on one CPU before it goes into the tables, so that a flood from one source or
+ * one prefix, spread over many queues, writes into no shared line. `sequence` is odd while the
+ * counts move to the tables: a reader adds them if it has not changed meanwhile.
+ *
+ * A rejection stays valid until `until_ns`, under the same generation.
+ */
+struct tg_repeat {
+    __u32 sequence;
+    __u32 prefix_syn; /* not yet in the prefixes */
+    __u64 prefix;     /* IPv4: its /24's number << 8 | 2; IPv6: as in tg_ipv6_prefixes; 0: none */
+    struct tg_source_key source;
+    __u32 generation;
+    __u64 until_ns; /* 0: nobody is rejected here */
+    __u32 rejected; /* SYNs of this source, dropped, and not yet in its claim or slot */
+    __u32 network;
+    __u32 place; /* a slot if it is proven, else bucket * TG_BUCKET_WAYS + way, or all ones */
+    __u8 verdict;
+    __u8 limit;
+    __u8 is_proven;
+    __u8 reserved;
+};
+TG_ABI_SIZE(struct tg_repeat, 64);
 
 /*
  * A proven source's slot: one cache line, mapped by the daemon and read without a system
@@ -156,6 +354,18 @@ struct tg_progress {
     __u64 idle_closed;        /* flows closed because nothing passed for long */
 };
 TG_ABI_SIZE(struct tg_progress, 32);
+
+/* What happens to tables, beside the verdicts. One copy for each CPU. */
+enum tg_table_event {
+    TG_EVENT_CLAIM_EVICTED,
+    TG_EVENT_CLAIM_EVICTED_OWING, /* its limit was due: that debt is forgiven */
+    TG_EVENT_CLAIM_MISSED,        /* another CPU was taking the same way: not claimed */
+    TG_EVENT_RATE_EVICTED,
+    TG_EVENT_RATE_EVICTED_OWING,
+    TG_EVENT_IPV6_PREFIX_EVICTED,
+    TG_EVENT_LIMIT_CONTENDED, /* charged by others too often to be charged: it passed */
+    TG_EVENT_COUNT,
+};
 
 /*
  * The server's SYN-ACK, remembered until the client's ACK proves it was received. One word, so
@@ -257,6 +467,46 @@ struct tg_closing {
     __u32 reason; /* enum tg_closing_reason */
 };
 TG_ABI_SIZE(struct tg_closing, 48);
+
+/*
+ * What the lists and limits know of the next SYN of an address at a service: what explain_syn
+ * answers. Whether a limit rejects follows from its state and its own numbers, which the daemon
+ * has.
+ */
+struct tg_explained_rule {
+    __u64 due_ns;
+    __u32 live;
+    __u32 network;    /* of a network's limit: its id */
+    __u8 limit;       /* 0: it has gone meanwhile */
+    __u8 scope;       /* enum tg_scope, or TG_SCOPE_COUNT for a network's */
+    __u8 prefix_bits; /* of 128 */
+    __u8 is_source;
+    __u8 applies; /* 0: not to this source, which is proven, or claimed */
+    __u8 reserved[3];
+};
+TG_ABI_SIZE(struct tg_explained_rule, 24);
+
+#define TG_EXPLAINED_MAX (TG_RULES_MAX + 8)
+
+struct tg_explained {
+    struct tg_addr client;
+    __u16 service;
+    __u16 reserved;
+    __u32 rule_count; /* all together last but for the networks', which follow */
+    struct tg_listed listed;
+    __u64 now_ns;
+    __u32 slot; /* all ones: it is not proven */
+    __u32 network;
+    __u32 claimed_syn;
+    __u32 claimed_dropped;
+    struct tg_explained_rule rules[TG_EXPLAINED_MAX];
+};
+TG_ABI_SIZE(struct tg_explained, 448);
+
+enum tg_explained_or_not {
+    TG_EXPLAINED_NOT,
+    TG_EXPLAINED,
+};
 
 /* What became of a flow that the daemon asked for. */
 enum tg_mended {

@@ -26,11 +26,26 @@
     X(DROP_BOGON,           DROP, "drop_bogon")                 \
     /* Handshakes. */                                           \
     X(PASS_SYN,             PASS, "pass_syn")                   \
-    X(PASS_SYN_UNCLAIMED,   PASS, "pass_syn_unclaimed")         \
     X(PASS_SYN_ACK,         PASS, "pass_syn_ack")               \
     X(PASS_SYN_ACK_IN,      PASS, "pass_syn_ack_in")            \
     X(PASS_BAD_ACK,         PASS, "pass_bad_ack")               \
     X(PASS_OPENED,          PASS, "pass_opened")                \
+    /* Lists and limits, in the order of reasons. */            \
+    X(DROP_BLOCKED,         DROP, "drop_blocked")               \
+    X(DROP_SOURCE_RATE,     DROP, "drop_source_rate")           \
+    X(DROP_SOURCE_LIVE,     DROP, "drop_source_live")           \
+    X(DROP_PREFIX_RATE,     DROP, "drop_prefix_rate")           \
+    X(DROP_NETWORK_RATE,    DROP, "drop_network_rate")          \
+    X(DROP_NETWORK_LIVE,    DROP, "drop_network_live")          \
+    X(DROP_SERVICE_RATE,    DROP, "drop_service_rate")          \
+    /* Their twins: a dry run, or nothing is enforced. */       \
+    X(WOULD_DROP_BLOCKED,      PASS, "would_drop_blocked")      \
+    X(WOULD_DROP_SOURCE_RATE,  PASS, "would_drop_source_rate")  \
+    X(WOULD_DROP_SOURCE_LIVE,  PASS, "would_drop_source_live")  \
+    X(WOULD_DROP_PREFIX_RATE,  PASS, "would_drop_prefix_rate")  \
+    X(WOULD_DROP_NETWORK_RATE, PASS, "would_drop_network_rate") \
+    X(WOULD_DROP_NETWORK_LIVE, PASS, "would_drop_network_live") \
+    X(WOULD_DROP_SERVICE_RATE, PASS, "would_drop_service_rate") \
     /* Flows. */                                                \
     X(PASS_OPEN_FLOW,       PASS, "pass_open_flow")             \
     X(PASS_UNKNOWN_FLOW,    PASS, "pass_unknown_flow")          \
@@ -68,6 +83,12 @@ static inline int tg_verdict_drops(enum tg_verdict verdict)
 #undef TG_VERDICT_CASE
 #undef TG_ACTION_DROP
 #undef TG_ACTION_PASS
+}
+
+/* A SYN that passed because nothing is enforced, or its limit is a dry run. */
+static inline int tg_verdict_would_drop(enum tg_verdict verdict)
+{
+    return verdict >= TG_WOULD_DROP_BLOCKED && verdict <= TG_WOULD_DROP_SERVICE_RATE;
 }
 
 /* Where a packet met the gate. Verdicts are counted apart for each. */

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.hpp"
@@ -46,6 +47,65 @@ struct NetworkCounts {
     std::string name;
     Block block = Block::all(Family::ipv4);
     Tally tally;
+};
+
+enum class Mode : std::uint8_t { observe, enforce };
+
+/// "observe" or "enforce", as configuration and CLI have it.
+constexpr std::string_view mode_name(Mode mode)
+{
+    return mode == Mode::enforce ? "enforce" : "observe";
+}
+
+/// What the lists say of the addresses whose longest entry is `block`: until when they are
+/// allowed, and until when blocked. Wider entries are laid in already. never and for_good at the
+/// ends; allow beats block.
+struct ListNode {
+    static constexpr UnixTime never = UnixTime::min();
+    static constexpr UnixTime for_good = UnixTime::max();
+
+    Block block = Block::all(Family::ipv4);
+    UnixTime allow_until = never;
+    UnixTime block_until = never;
+
+    auto operator<=>(const ListNode &) const = default;
+};
+
+/// What a limit has rejected since it was made.
+struct LimitCounts {
+    std::string name;
+    std::uint64_t dropped = 0;
+    std::uint64_t would_drop = 0;
+
+    auto operator<=>(const LimitCounts &) const = default;
+};
+
+/// What one limit says to the next SYN of a source.
+struct ExplainedLimit {
+    std::string limit;
+    std::string scope;        ///< "source", "prefix", "network" or "service" (all together)
+    std::string holder;       ///< whose state it is: "192.0.2.0/24", a network's name, or "" of all
+    bool applies = true;      ///< false: it is for claimed sources and this is proven, or so
+    std::string verdict;      ///< "source_rate", ..., if it rejects; else ""
+    bool counts_only = false; ///< action = "count"
+    std::uint64_t syns_left = 0;             ///< that would conform now, one after the other
+    std::chrono::nanoseconds conforms_in{0}; ///< until one does; 0: now
+    std::optional<std::uint64_t> live;       ///< what it holds open, if the limit asks
+    std::optional<std::uint64_t> live_max;
+};
+
+/// What would happen to the next SYN of an address at a service, and why.
+struct Explanation {
+    Address source; ///< as the gate counts it: IPv6 cut to its block
+    bool is_proven = false;
+    std::optional<Tally> tally;    ///< of a proven source
+    std::uint64_t claimed_syn = 0; ///< of one that has a claim
+    std::uint64_t claimed_dropped = 0;
+    std::string network; ///< the longest that holds it; "" if none
+    UnixTime allow_until = ListNode::never;
+    UnixTime block_until = ListNode::never;
+    std::vector<ExplainedLimit> limits; ///< in the order in which they are asked
+    std::string verdict; ///< the label of include/tallygate/verdicts.h, as things are now
 };
 
 struct VerdictCount {
@@ -117,6 +177,18 @@ public:
     /// When the maps were made: status().counting_since, for those who ask often. A gate that
     /// can tell it without the rest of its status should.
     virtual UnixTime counting_since() const { return status().counting_since; }
+
+    virtual Mode mode() const = 0;
+    /// Drops or not from now on. With `at_most`, dropping ends after so long unless this is
+    /// called again, whatever becomes of the daemon.
+    virtual void set_mode(Mode mode, std::optional<std::chrono::nanoseconds> at_most) = 0;
+    /// Changes entries of the lists in place: each packet sees each before or after.
+    virtual Result<void> change_lists(const std::vector<ListNode> &put,
+                                      const std::vector<Block> &removed) = 0;
+    /// In the order of the configuration.
+    virtual std::vector<LimitCounts> limits() const = 0;
+    virtual Result<Explanation> explain(const Address &address, ServiceId service) = 0;
+
     /// The prefix length that makes a source of an IPv6 address: 64, or as configured.
     virtual unsigned ipv6_source_bits() const = 0;
 };

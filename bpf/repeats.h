@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Repeats: what the same source or the same prefix sends again gathers in a line of this CPU's
+ * own, and a rejection that is still valid is not worked out again. So a flood from one source,
+ * over however many queues, reads shared lines and writes none.
+ */
+#pragma once
+
+#include "claims.h"
+#include "maps.h"
+#include "prefixes.h"
+#include "sources.h"
+
+#define REPEATS_GATHERED_MAX 256 /* then they go into the tables: readers see them at last */
+
+/* Set before loading: slots of all CPUs. */
+const volatile __u32 repeats_max = TG_REPEATS;
+
+static __always_inline struct tg_repeat *find_repeat(__u64 prefix)
+{
+    __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + (mix(0, prefix) >> 32) % TG_REPEATS;
+
+    return bpf_map_lookup_elem(&repeats, &index);
+}
+
+/* Around what moves counts into the tables: readers wait for an even number. */
+static __always_inline void begin_move(struct tg_repeat *repeat)
+{
+    __sync_fetch_and_add(&repeat->sequence, 1);
+}
+
+static __always_inline void end_move(struct tg_repeat *repeat)
+{
+    __sync_fetch_and_add(&repeat->sequence, 1);
+}
+
+static __always_inline void add_rejected_claim(const struct tg_repeat *repeat)
+{
+    struct tg_claims *bucket = find_bucket(repeat->place / TG_BUCKET_WAYS);
+    struct tg_claim_state *state;
+    __u32 way = repeat->place % TG_BUCKET_WAYS;
+
+    /* Not if the way is another's by now: the prefix knows them, and nobody by name. */
+    if (!bucket || !is_same_addr(&bucket->sources[way], &repeat->source.addr))
+        return;
+    state = &bucket->states[way];
+    __sync_fetch_and_add(&state->syn, repeat->rejected);
+    __sync_fetch_and_add(&state->dropped, repeat->rejected);
+}
+
+static __always_inline void add_rejected(struct tg_repeat *repeat)
+{
+    struct tg_source *source;
+
+    if (!repeat->is_proven) {
+        add_rejected_claim(repeat);
+    } else {
+        source = find_slot(repeat->place);
+        if (source) {
+            __sync_fetch_and_add(&source->tally.syn, repeat->rejected);
+            __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);
+        }
+    }
+    repeat->rejected = 0;
+}
+
+/* Always 0. */
+__noinline int move_rejected(struct tg_repeat *repeat)
+{
+    if (!repeat || !repeat->rejected)
+        return 0;
+    begin_move(repeat);
+    add_rejected(repeat);
+    end_move(repeat);
+    return 0;
+}
+
+static __always_inline void move_prefix(struct tg_repeat *repeat)
+{
+    if (!repeat->prefix_syn)
+        return;
+    begin_move(repeat);
+    add_to_prefix(repeat->prefix, repeat->prefix_syn);
+    repeat->prefix_syn = 0;
+    end_move(repeat);
+}
+
+/* One more SYN of this prefix. The second in a row gathers. Always 0. */
+__noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix)
+{
+    if (repeat && repeat->prefix == prefix) {
+        if (++repeat->prefix_syn >= REPEATS_GATHERED_MAX)
+            move_prefix(repeat);
+        return 0;
+    }
+    add_to_prefix(prefix, 1);
+    if (!repeat)
+        return 0;
+    move_prefix(repeat);
+    repeat->prefix = prefix;
+    return 0;
+}
+
+static __always_inline bool is_still_rejected(const struct tg_repeat *repeat,
+                                              const struct tg_source_key *key, __u64 now,
+                                              __u32 generation)
+{
+    return now < repeat->until_ns && repeat->generation == generation &&
+           repeat->source.service == key->service && is_same_addr(&repeat->source.addr, &key->addr);
+}
+
+/* The source that `repeat` rejects has sent another SYN. */
+static __always_inline void count_rejected(struct tg_repeat *repeat)
+{
+    if (++repeat->rejected >= REPEATS_GATHERED_MAX)
+        move_rejected(repeat);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A SYN: it adds to tallies, meets the lists and the limits, and makes no flow. What it costs
+ * when every source is forged is two cold lines, its prefix's and its bucket's, which are on
+ * their way at the same time.
+ */
+#pragma once
+
+#include "limits.h"
+#include "lists.h"
+#include "parse.h"
+#include "repeats.h"
+#include "services.h"
+#include "tallies.h"
+
+/* What we know of who sent this SYN. */
+struct sender {
+    struct tg_source_key key;
+    __u32 slot; /* NO_SLOT: not proven */
+    __u32 bucket;
+    __u32 way; /* NO_WAY: not in its bucket */
+    __u32 network;
+};
+
+static __always_inline enum tg_verdict would(enum tg_verdict verdict)
+{
+    _Static_assert(TG_WOULD_DROP_SERVICE_RATE - TG_DROP_SERVICE_RATE ==
+                       TG_WOULD_DROP_BLOCKED - TG_DROP_BLOCKED,
+                   "the twins stand in the same order");
+    return verdict - TG_DROP_BLOCKED + TG_WOULD_DROP_BLOCKED;
+}
+
+static __always_inline void count_in(struct tg_tally *tally, enum tg_verdict verdict)
+{
+    if (!tally)
+        return;
+    tally->syn++;
+    if (tg_verdict_drops(verdict))
+        tally->dropped++;
+    else if (tg_verdict_would_drop(verdict))
+        tally->would_drop++;
+}
+
+/* A SYN in the totals, which no flood can push out. */
+static __always_inline void count_totals(const struct tg_source_key *key, __u32 network,
+                                         enum tg_verdict verdict)
+{
+    count_in(find_service_tally(key->service, is_ipv6(&key->addr)), verdict);
+    count_in(find_network_tally(network), verdict);
+}
+
+static __always_inline void count_limit(__u32 limit, enum tg_verdict verdict)
+{
+    struct tg_limit_tally *tally = limit ? bpf_map_lookup_elem(&limit_tallies, &limit) : NULL;
+
+    if (!tally)
+        return;
+    if (tg_verdict_drops(verdict))
+        tally->dropped++;
+    else
+        tally->would_drop++;
+}
+
+static __always_inline void count_slot(__u32 slot, enum tg_verdict verdict)
+{
+    struct tg_source *source = find_slot(slot);
+
+    if (!source)
+        return;
+    __sync_fetch_and_add(&source->tally.syn, 1);
+    if (tg_verdict_drops(verdict))
+        __sync_fetch_and_add(&source->tally.dropped, 1);
+    else if (tg_verdict_would_drop(verdict))
+        __sync_fetch_and_add(&source->tally.would_drop, 1);
+}
+
+/*
+ * The SYN with its source: in its slot if it is proven, else in its claim. A newcomer that is
+ * dropped gets no way: a flood above a budget pushes nobody out.
+ */
+static __always_inline void count_source(struct sender *sender, struct tg_claims *bucket,
+                                         enum tg_verdict verdict, __u64 now, __u64 interval_ns)
+{
+    bool drops = tg_verdict_drops(verdict);
+    struct tg_claim_state *state;
+
+    if (sender->slot != NO_SLOT)
+        count_slot(sender->slot, verdict);
+    /* A proven source needs a way only for the state of its limit. */
+    if (bucket && sender->way >= NO_WAY && !drops && (sender->slot == NO_SLOT || interval_ns))
+        sender->way = take_way(bucket, &sender->key, now);
+    if (!bucket || sender->way >= NO_WAY)
+        return;
+
+    state = &bucket->states[sender->way];
+    if (!drops && (sender->slot == NO_SLOT || interval_ns))
+        charge_claim(state, now, interval_ns);
+    if (sender->slot != NO_SLOT)
+        return;
+    __sync_fetch_and_add(&state->syn, 1);
+    if (drops)
+        __sync_fetch_and_add(&state->dropped, 1);
+}
+
+/* The limits' word on a SYN that no list decides. */
+static __always_inline void ask_limits(struct weighing *letter, const struct sender *sender,
+                                       const struct tg_claims *bucket)
+{
+    const struct tg_source *source = letter->proven ? find_slot(sender->slot) : NULL;
+
+    if (source)
+        letter->live = source->tally.opened - source->tally.closed;
+    if (bucket && sender->way < NO_WAY)
+        letter->claim_due_ns = claim_due_ns(read_word(&bucket->states[sender->way]));
+    letter->pass = WEIGH_CHECK;
+    weigh(letter);
+    if (letter->verdict)
+        return;
+    letter->pass = WEIGH_CHARGE;
+    weigh(letter);
+}
+
+/* Remembers a rejection that will hold for a while, so that the next of them costs little. */
+static __always_inline void remember_rejection(struct tg_repeat *repeat,
+                                               const struct sender *sender,
+                                               const struct weighing *letter, __u32 generation)
+{
+    move_rejected(repeat);
+    repeat->source = sender->key;
+    repeat->generation = generation;
+    repeat->until_ns = letter->until_ns;
+    repeat->network = sender->network;
+    repeat->verdict = letter->verdict;
+    repeat->limit = letter->limit;
+    repeat->is_proven = sender->slot != NO_SLOT;
+    if (repeat->is_proven)
+        repeat->place = sender->slot;
+    else
+        repeat->place =
+            sender->way < NO_WAY ? sender->bucket * TG_BUCKET_WAYS + sender->way : NO_PLACE;
+}
+
+/* Lists first, then limits. What came of it is in the letter. */
+static __always_inline void decide(const struct tg_settings *settings, struct weighing *letter,
+                                   const struct tg_addr *client, const struct sender *sender,
+                                   const struct tg_claims *bucket)
+{
+    struct tg_listed listed = find_listed(settings, client);
+
+    if (is_allowed(&listed, letter->now))
+        return;
+    if (is_blocked(&listed, letter->now)) {
+        letter->verdict = TG_DROP_BLOCKED;
+        letter->until_ns = listed.block_until_ns;
+        return;
+    }
+    ask_limits(letter, sender, bucket);
+}
+
+static __always_inline enum tg_verdict final_verdict(const struct weighing *letter, bool enforcing)
+{
+    if (letter->verdict)
+        return enforcing ? letter->verdict : would(letter->verdict);
+    return letter->dry_verdict ? would(letter->dry_verdict) : TG_PASS_SYN;
+}
+
+static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *client,
+                                                     const struct tg_settings *settings,
+                                                     struct tg_repeat *repeat,
+                                                     const struct tg_source_key *key)
+{
+    __u64 hash = hash_source(key);
+    struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask};
+    struct tg_claims *bucket = find_bucket(sender.bucket);
+    struct weighing letter = {.key = *key, .ipv6 = is_ipv6(client), .now = now_ns()};
+    bool enforcing = is_enforcing(settings);
+    enum tg_verdict verdict;
+
+    sender.way = bucket ? find_way(bucket, key) : NO_WAY;
+    sender.slot = find_proven(key, hash);
+    sender.network = find_network(client);
+    letter.network = sender.network;
+    letter.proven = sender.slot != NO_SLOT;
+    decide(settings, &letter, client, &sender, bucket);
+    verdict = final_verdict(&letter, enforcing);
+
+    count_totals(key, sender.network, verdict);
+    count_limit(letter.limit, verdict);
+    count_source(&sender, bucket, verdict, letter.now, letter.claim_interval_ns);
+    if (repeat && tg_verdict_drops(verdict) && letter.until_ns)
+        remember_rejection(repeat, &sender, &letter, settings->generation);
+    return verdict;
+}
+
+/* Of its own, so that the verifier looks at it once. */
+__noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
+{
+    const struct tg_settings *settings = find_settings();
+    struct tg_source_key key;
+    struct tg_repeat *repeat;
+    enum tg_verdict verdict;
+    __u64 prefix;
+
+    if (!facts || !settings)
+        return TG_PASS_SYN;
+    if (is_bogon(&facts->ends, facts->ipv6))
+        return TG_PASS_BOGON;
+    prefix = prefix_of(&facts->ends.client);
+    fetch_prefix(prefix);
+    key = source_key_of(&facts->ends.client, service);
+    repeat = find_repeat(prefix);
+
+    if (repeat && is_still_rejected(repeat, &key, now_ns(), settings->generation) &&
+        is_enforcing(settings)) {
+        verdict = repeat->verdict;
+        count_totals(&key, repeat->network, verdict);
+        count_limit(repeat->limit, verdict);
+        count_rejected(repeat);
+    } else {
+        verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key);
+    }
+    count_prefix(repeat, prefix);
+    return verdict;
+}
