@@ -110,10 +110,14 @@ void Ledger::set_monitors(std::vector<Monitor> monitors)
     }
     for (auto &[service, book] : books_)
         fit_windows(book);
+    prefixes_.set_windows(windows_by_size_);
+    networks_.set_windows(windows_by_size_);
 }
 
 void Ledger::fit_windows(ServiceBook &book) const
 {
+    std::erase_if(book.claimed,
+                  [&](const auto &entry) { return !windows_by_size_.contains(entry.first); });
     for (EventBook &event : book.events) {
         for (WindowsBySize *by_size : {&event.attributed, &event.unattributed}) {
             std::erase_if(*by_size, [&](const auto &entry) {
@@ -147,17 +151,35 @@ std::vector<const Ledger::ServiceBook *> Ledger::books_of(std::optional<ServiceI
 void Ledger::record(const SourceChange &change, UnixTime now)
 {
     ServiceBook &book = book_of(change.service);
+    const Family family = change.source.family();
 
     book.live.add(change.source, as_signed(change.opened) - as_signed(change.closed));
-    for (const auto &[event, name] : event_names) {
-        const auto amount = total_of(change, event);
-        if (amount == 0)
-            continue;
-        EventBook &event_book = book.of(event);
-        event_book.attributed_total[index_of(change.source.family())] += amount;
-        for (auto &[size, windows] : event_book.attributed)
-            windows.add(change.source, as_signed(amount), now);
+    for (const auto &[event, name] : event_names)
+        book.of(event).attributed_total[index_of(family)] += total_of(change, event);
+    for (const auto &[size, windows] : windows_by_size_) {
+        const bool taken_in = is_taken_in(book, size, change, now);
+        for (const auto &[event, name] : event_names) {
+            const auto amount = as_signed(total_of(change, event));
+            EventBook &event_book = book.of(event);
+            if (taken_in)
+                event_book.attributed.at(size).add(change.source, amount, now);
+            else
+                event_book.unattributed.at(size).add(Block::all(family).first(), amount, now);
+        }
     }
+}
+
+bool Ledger::is_taken_in(ServiceBook &book, std::uint32_t window_seconds,
+                         const SourceChange &change, UnixTime now) const
+{
+    // A connection is proof enough, whatever else the change says.
+    if (!change.claimed || change.opened != 0)
+        return true;
+    const auto index = window_index(window_seconds, now);
+    auto &claimed = book.claimed[window_seconds];
+    if (claimed.index != index)
+        claimed = {index, {}};
+    return claimed.sources.admit(change.source);
 }
 
 void Ledger::reconcile(ServiceId service, Family family, const Tally &total, UnixTime now)
@@ -297,14 +319,18 @@ void Ledger::forget_old(UnixTime now)
             for (WindowsBySize *by_size : {&event.attributed, &event.unattributed})
                 for (auto &[size, windows] : *by_size)
                     windows.forget_old(now, before);
+    prefixes_.forget_old(now, before);
+    networks_.forget_old(now, before);
 }
 
 std::size_t Ledger::bytes() const
 {
-    std::size_t bytes = 0;
+    std::size_t bytes = prefixes_.bytes() + networks_.bytes();
 
     for (const auto &[service, book] : books_) {
         bytes += sizeof(book) + book.live.bytes();
+        for (const auto &[size, claimed] : book.claimed)
+            bytes += sizeof(claimed) + claimed.sources.bytes();
         for (const EventBook &event : book.events)
             for (const WindowsBySize *by_size : {&event.attributed, &event.unattributed})
                 for (const auto &[size, windows] : *by_size)

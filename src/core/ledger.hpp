@@ -15,7 +15,10 @@
 #include "base/result.hpp"
 #include "core/block_sums.hpp"
 #include "core/monitor.hpp"
+#include "core/network_windows.hpp"
+#include "core/prefix_windows.hpp"
 #include "core/seams.hpp"
+#include "core/source_set.hpp"
 #include "core/window.hpp"
 
 namespace tallygate::core {
@@ -35,6 +38,9 @@ struct SourceChange {
     std::uint64_t opened = 0;
     std::uint64_t closed = 0;
     std::uint64_t dropped = 0;
+    /// The source proved nothing and may be forged: each window takes in so many of those
+    /// (SourceSet), and counts for nobody what the others did.
+    bool claimed = false;
 };
 
 /// One line of `top`.
@@ -79,6 +85,25 @@ public:
     void set_monitors(std::vector<Monitor> monitors);
 
     void record(const SourceChange &change, UnixTime now);
+
+    /// SYNs to all services of a /24 of IPv4 or a /48 of IPv6. Record a round of the sources
+    /// and claims first, then one of these: what is known of a prefix is then never less than
+    /// what is known of its sources. prefixes().set_since() says from when on they are believed.
+    void record_prefix(const Block &prefix, std::uint64_t syn, UnixTime now)
+    {
+        prefixes_.add(prefix, syn, now);
+    }
+    /// What the gate counted of one of the operator's networks, its nested ones included.
+    void record_network(const Block &network, const Tally &difference, UnixTime now)
+    {
+        networks_.record(network, difference, now);
+    }
+    /// For the windows of prefixes.
+    void set_syn_memory(std::size_t bytes) { prefixes_.set_memory(bytes); }
+    const PrefixWindows &prefixes() const { return prefixes_; }
+    PrefixWindows &prefixes() { return prefixes_; }
+    const NetworkWindows &networks() const { return networks_; }
+    NetworkWindows &networks() { return networks_; }
 
     /// Tells the true totals of a service and family, after what is known of their sources was
     /// recorded. A claimed source may be forgotten before anybody looked at it: the SYNs and
@@ -133,8 +158,15 @@ public:
 
 private:
     struct ServiceBook {
+        /// The claimed sources that the newest window of a size took in.
+        struct Claimed {
+            std::int64_t index = 0;
+            SourceSet sources;
+        };
+
         BlockSums live;
         EventBooks events;
+        std::map<std::uint32_t, Claimed> claimed;
 
         EventBook &of(Event event) { return events[static_cast<std::size_t>(event)]; }
         const EventBook &of(Event event) const { return events[static_cast<std::size_t>(event)]; }
@@ -143,10 +175,14 @@ private:
     ServiceBook &book_of(ServiceId service);
     std::vector<const ServiceBook *> books_of(std::optional<ServiceId> service) const;
     void fit_windows(ServiceBook &book) const;
+    bool is_taken_in(ServiceBook &book, std::uint32_t window_seconds, const SourceChange &change,
+                     UnixTime now) const;
 
     std::vector<Monitor> monitors_;
     std::map<std::uint32_t, std::uint32_t> windows_by_size_; ///< the most that a monitor keeps
     std::map<ServiceId, ServiceBook> books_;
+    PrefixWindows prefixes_;
+    NetworkWindows networks_;
     std::optional<UnixTime> forgot_at_;
 };
 

@@ -140,34 +140,46 @@ Result<Answer> Questions::count(const CountQuestion &question)
     if (!range)
         return range.error();
 
-    const Block block = whole_sources(question.block);
-    const Family family = block.family();
-    const bool refreshed = gate_.refresh(block);
-    const UnixTime now = clock_.now();
-    const auto unattributed = ledger_.unattributed(family, *service, question.event, *monitor,
-                                                   range->start, range->end, now);
+    Asked asked{.block = whole_sources(question.block),
+                .service = *service,
+                .event = question.event,
+                .monitor = *monitor,
+                .start = range->start,
+                .end = range->end,
+                .now = {},
+                .since = std::max(gate_.counting_since(), windows_since_)};
+    const bool sources_read = gate_.refresh(asked.block);
+    const bool prefixes_read =
+        question.event != Event::connections && refresh_prefixes_ && refresh_prefixes_(asked.block);
+    asked.now = clock_.now();
+    const Bounds bounds = bound_count(ledger_, asked);
+
     Answer answer;
-    answer.value =
-        ledger_.count(block, *service, question.event, *monitor, range->start, range->end, now);
-    if (block == Block::all(family)) {
-        answer.value = std::max<std::int64_t>(answer.value + unattributed, 0);
-        answer.lower = answer.upper = answer.value;
-    } else {
-        answer.lower = is_part_of_source(question.block) ? 0 : answer.value;
-        answer.upper = answer.value + std::max<std::int64_t>(unattributed, 0);
-    }
+    answer.value = bounds.lower;
+    answer.lower = is_part_of_source(question.block) ? 0 : bounds.lower;
+    answer.upper = bounds.upper;
     answer.exact = answer.lower == answer.upper;
     answer.rate_per_second =
-        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, now);
-
-    const bool includes_all =
-        question.event == Event::connections || is_reconciled(family, *service);
-    if (refreshed && includes_all)
-        answer.as_of = now;
-    else
-        answer.as_of = question.event == Event::connections ? walked_at_ : claims_round_at_;
-    answer.since = std::max(gate_.counting_since(), windows_since_);
+        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, asked.now);
+    answer.as_of = time_of(asked, bounds, sources_read, prefixes_read);
+    answer.since = asked.since;
     return answer;
+}
+
+/// Until when all records that the bounds rest on are complete.
+UnixTime Questions::time_of(const Asked &asked, const Bounds &bounds, bool sources_read,
+                            bool prefixes_read) const
+{
+    UnixTime time = asked.now;
+
+    if (bounds.by_prefixes && !prefixes_read)
+        time = std::min(time, prefixes_walked_at_);
+    if (!bounds.by_sources)
+        return time;
+    if (asked.event == Event::connections)
+        return sources_read ? time : std::min(time, walked_at_);
+    const bool includes_all = sources_read && is_reconciled(asked.block.family(), asked.service);
+    return includes_all ? time : std::min(time, claims_round_at_);
 }
 
 Result<std::vector<SourceRow>> Questions::top(const TopQuestion &question)

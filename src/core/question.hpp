@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "base/address.hpp"
 #include "base/result.hpp"
+#include "core/count_bounds.hpp"
 #include "core/ledger.hpp"
 #include "core/seams.hpp"
 
@@ -61,10 +63,11 @@ enum class Wrong : int { malformed = 1, unknown = 2 };
 /// Errors carry a Wrong as their code and name what is known; code 0 is the gate's failure, and
 /// nobody's who asked. Borrows everything.
 ///
-/// Connections are exact. SYNs and drops of sources that the gate forgot before it was read are
-/// known by number only: they are in the value for a whole family, which stays exact, and in the
-/// upper bound for any other block. An IPv6 block longer than what the gate takes for one source
-/// gets that source's count as its upper bound.
+/// Connections are exact. SYNs and drops of sources that the gate forgot before it was read, or
+/// that no window took in, are known by number only: they are in the value for a whole family,
+/// which stays exact, and in the upper bound for any other block. The totals of prefixes and
+/// networks say more about SYNs: see bound_count(). An IPv6 block longer than what the gate
+/// takes for one source gets that source's count as its upper bound.
 class Questions {
 public:
     static constexpr std::size_t rows_max = 1'000;
@@ -86,6 +89,14 @@ public:
     /// an answer about a large block may be.
     void set_walked_at(UnixTime walked_at) { walked_at_ = walked_at; }
     UnixTime walked_at() const { return walked_at_; }
+    /// Told after each walk of the prefixes and networks, when all of it is recorded.
+    void set_prefixes_walked_at(UnixTime walked_at) { prefixes_walked_at_ = walked_at; }
+    /// Records what the gate has just counted of the prefixes of a block, or of the one around
+    /// it, if they are few enough to be read while somebody waits, and answers whether it did.
+    /// Called after Gate::refresh(), so that no source is ahead of its prefix. Without it, SYNs
+    /// are as old as the walk.
+    using RefreshPrefixes = std::function<bool(const Block &)>;
+    void set_refresh_prefixes(RefreshPrefixes refresh) { refresh_prefixes_ = std::move(refresh); }
     /// Told around each round over the claimed sources, which takes several slices: what the
     /// gate had counted when the round began, and no source showed by its end, is charged to
     /// the family as a whole.
@@ -102,12 +113,16 @@ private:
     bool is_part_of_source(const Block &block) const;
     Block whole_sources(const Block &block) const;
     bool is_reconciled(Family family, std::optional<ServiceId> service) const;
+    UnixTime time_of(const Asked &asked, const Bounds &bounds, bool sources_read,
+                     bool prefixes_read) const;
 
     Ledger &ledger_;
     Gate &gate_;
     const Clock &clock_;
     std::map<std::string, ServiceId> services_;
+    RefreshPrefixes refresh_prefixes_;
     UnixTime walked_at_;
+    UnixTime prefixes_walked_at_;
     UnixTime claims_round_at_; ///< when the last complete round began
     UnixTime claims_begun_at_; ///< when the round that is under way began
     std::map<std::pair<ServiceId, Family>, Tally> totals_at_begin_;

@@ -11,7 +11,8 @@ namespace tallygate::core {
 namespace {
 
 constexpr std::string_view magic = "tgwindow";
-constexpr std::uint64_t format_version = 1;
+constexpr std::uint64_t format_version = 2;
+constexpr std::uint64_t format_version_min = 1;
 constexpr std::size_t header_bytes = 8 + 4 + 8 + 4;
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
@@ -19,6 +20,18 @@ constexpr std::array families = {Family::ipv4, Family::ipv6};
 // All amounts of a snapshot together. No sum over any part of it can overflow, and a packet a
 // nanosecond for a hundred years stays below.
 constexpr std::uint64_t amounts_max = std::uint64_t{1} << 62;
+
+// In nanoseconds to both sides of 1970: to the year 2116. No sum with it overflows.
+constexpr std::int64_t time_max = std::int64_t{1} << 62;
+
+// What a window of prefixes says of itself.
+constexpr std::uint64_t is_whole_flag = 1;
+constexpr std::uint64_t has_fine_ipv4_flag = 2;
+constexpr std::uint64_t has_fine_ipv6_flag = 4;
+constexpr std::uint64_t flags_max = 7;
+
+constexpr std::uint64_t ipv6_coarse_numbers = std::uint64_t{1} << 32;
+constexpr std::uint64_t ipv6_fine_numbers = std::uint64_t{1} << 48;
 
 std::uint32_t checksum(std::string_view bytes)
 {
@@ -70,6 +83,8 @@ public:
             put_books(books);
         }
         put_told(snapshot.told);
+        put_prefixes(snapshot.prefixes);
+        put_networks(snapshot.networks);
         return seal_snapshot(writer_.take());
     }
 
@@ -126,15 +141,86 @@ private:
     {
         writer_.put(told.slots.size());
         for (const Tally &tally : told.slots)
-            for (const auto total :
-                 {tally.syn, tally.opened, tally.closed, tally.dropped, tally.would_drop})
-                writer_.put(total);
+            put_tally(tally);
         writer_.put(told.claims.size());
         for (const Told::Claim &claim : told.claims) {
             writer_.put_address(claim.source);
             writer_.put(claim.service);
-            writer_.put(claim.first_ns);
+            writer_.put(claim.dropped);
             writer_.put(claim.syn);
+        }
+    }
+
+    void put_tally(const Tally &tally)
+    {
+        for (const auto total :
+             {tally.syn, tally.opened, tally.closed, tally.dropped, tally.would_drop})
+            writer_.put(total);
+    }
+
+    void put_prefixes(const PrefixWindows &prefixes)
+    {
+        writer_.put(prefixes.since() ? 1 : 0);
+        put_time(prefixes.since().value_or(UnixTime{}));
+        writer_.put(prefixes.by_size().size());
+        for (const auto &[size, windows] : prefixes.by_size()) {
+            writer_.put(size);
+            writer_.put(windows.size());
+            for (const auto &[index, window] : windows) {
+                writer_.put_signed(index);
+                writer_.put((window.is_whole ? is_whole_flag : 0) |
+                            (window.has_fine[0] ? has_fine_ipv4_flag : 0) |
+                            (window.has_fine[1] ? has_fine_ipv6_flag : 0));
+                put_counts(window.coarse_ipv4);
+                put_counts(window.fine_ipv4);
+                put_counts(window.coarse_ipv6, ipv6_coarse_numbers);
+                put_counts(window.fine_ipv6, ipv6_fine_numbers);
+            }
+        }
+    }
+
+    void put_counts(const PrefixCounts &counts)
+    {
+        std::uint64_t numbers = 0;
+        std::uint64_t last = 0;
+
+        counts.for_each([&](std::uint64_t, std::uint64_t) { numbers++; });
+        writer_.put(numbers);
+        counts.for_each([&](std::uint64_t number, std::uint64_t amount) {
+            writer_.put(number - std::exchange(last, number));
+            writer_.put(amount);
+        });
+    }
+
+    void put_counts(const SortedRuns<std::uint64_t> &counts, std::uint64_t numbers)
+    {
+        std::uint64_t last = 0;
+
+        writer_.put(counts.keys(0, numbers - 1));
+        counts.for_each(0, numbers - 1, [&](std::uint64_t number, std::int64_t amount) {
+            writer_.put(number - std::exchange(last, number));
+            writer_.put(static_cast<std::uint64_t>(amount));
+        });
+    }
+
+    void put_networks(const NetworkBooks &networks)
+    {
+        writer_.put(networks.size());
+        for (const auto &[network, book] : networks) {
+            writer_.put_address(network.first());
+            writer_.put(network.length_bits());
+            put_time(book.since);
+            put_tally(book.told);
+            writer_.put(book.by_size.size());
+            for (const auto &[size, windows] : book.by_size) {
+                writer_.put(size);
+                writer_.put(windows.size());
+                for (const auto &[index, counts] : windows) {
+                    writer_.put_signed(index);
+                    writer_.put(counts.syn);
+                    writer_.put(counts.dropped);
+                }
+            }
         }
     }
 
@@ -143,7 +229,7 @@ private:
 
 class Decoder {
 public:
-    explicit Decoder(std::string_view body) : reader_(body) {}
+    Decoder(std::string_view body, std::uint64_t version) : reader_(body), version_(version) {}
 
     Result<Snapshot> decode()
     {
@@ -158,6 +244,10 @@ public:
                 reader_.fail("a service stands in it twice");
         }
         snapshot.told = take_told();
+        if (version_ >= 2) {
+            snapshot.prefixes = take_prefixes();
+            snapshot.networks = take_networks();
+        }
         if (reader_.left() != 0)
             reader_.fail("it goes on after its end");
         if (reader_.failed())
@@ -166,7 +256,38 @@ public:
     }
 
 private:
-    UnixTime take_time() { return UnixTime{std::chrono::nanoseconds{reader_.take_signed()}}; }
+    UnixTime take_time()
+    {
+        const auto time = reader_.take_signed();
+        if (time < -time_max || time > time_max)
+            reader_.fail("a time in it is out of range");
+        return UnixTime{std::chrono::nanoseconds{reader_.failed() ? 0 : time}};
+    }
+
+    std::uint32_t take_size()
+    {
+        const auto size = static_cast<std::uint32_t>(
+            reader_.take_at_most(Monitor::window_seconds_max, "a window's size"));
+        if (size == 0)
+            reader_.fail("a window's size in it is 0");
+        return size;
+    }
+
+    /// Of a window; times its size it is a time in seconds.
+    std::int64_t take_index()
+    {
+        const auto index = reader_.take_signed();
+        if (index < -time_max / 1'000'000'000 || index > time_max / 1'000'000'000)
+            reader_.fail("a window in it is out of time");
+        return reader_.failed() ? 0 : index;
+    }
+
+    std::uint64_t take_count_of_syns()
+    {
+        const auto amount = reader_.take_at_most(amounts_left_, "an amount");
+        amounts_left_ -= amount;
+        return amount;
+    }
 
     EventBooks take_books()
     {
@@ -200,10 +321,7 @@ private:
         WindowsBySize by_size;
 
         for (auto sizes = reader_.take_count(2, "a number of sizes"); sizes > 0; sizes--) {
-            const auto size = static_cast<std::uint32_t>(
-                reader_.take_at_most(Monitor::window_seconds_max, "a window's size"));
-            if (size == 0)
-                reader_.fail("a window's size in it is 0");
+            const auto size = take_size();
             // How many are kept, the ledger says that takes them.
             Windows &windows = by_size.try_emplace(size, Monitor{size, 1}).first->second;
             for (auto count = reader_.take_count(3, "a number of windows"); count > 0; count--)
@@ -214,7 +332,7 @@ private:
 
     void take_window(Windows &windows)
     {
-        const auto index = reader_.take_signed();
+        const auto index = take_index();
         BlockSums sums;
 
         for (const Family family : families)
@@ -266,20 +384,124 @@ private:
 
         told.slots.resize(reader_.take_count(5, "a number of slots"));
         for (Tally &tally : told.slots)
-            for (auto *total :
-                 {&tally.syn, &tally.opened, &tally.closed, &tally.dropped, &tally.would_drop})
-                *total = reader_.take();
+            tally = take_tally();
         told.claims.resize(reader_.take_count(19, "a number of claims"));
         for (Told::Claim &claim : told.claims) {
             claim.source = reader_.take_address();
             claim.service = static_cast<ServiceId>(reader_.take_at_most(0xffff, "a service"));
-            claim.first_ns = reader_.take();
+            claim.dropped = reader_.take();
             claim.syn = reader_.take();
         }
         return told;
     }
 
+    Tally take_tally()
+    {
+        Tally tally;
+        for (auto *total :
+             {&tally.syn, &tally.opened, &tally.closed, &tally.dropped, &tally.would_drop})
+            *total = reader_.take();
+        return tally;
+    }
+
+    PrefixWindows take_prefixes()
+    {
+        PrefixWindows prefixes;
+
+        const bool has_since = reader_.take_at_most(1, "a yes or no") != 0;
+        const UnixTime since = take_time();
+        if (has_since)
+            prefixes.set_since(since);
+        for (auto sizes = reader_.take_count(2, "a number of sizes"); sizes > 0; sizes--) {
+            const auto size = take_size();
+            for (auto count = reader_.take_count(6, "a number of windows"); count > 0; count--) {
+                const auto index = take_index();
+                auto window = take_prefix_window();
+                if (reader_.failed())
+                    return {};
+                prefixes.restore(size, index, std::move(window));
+            }
+        }
+        return prefixes;
+    }
+
+    PrefixWindows::Window take_prefix_window()
+    {
+        PrefixWindows::Window window;
+
+        const auto flags = reader_.take_at_most(flags_max, "what a window says of itself");
+        window.is_whole = (flags & is_whole_flag) != 0;
+        window.has_fine = {(flags & has_fine_ipv4_flag) != 0, (flags & has_fine_ipv6_flag) != 0};
+        take_counts(std::uint64_t{1} << 16, [&](std::uint64_t number, std::uint64_t amount) {
+            window.coarse_ipv4.add(static_cast<PrefixCounts::Number>(number), amount);
+        });
+        take_counts(std::uint64_t{1} << 24, [&](std::uint64_t number, std::uint64_t amount) {
+            window.fine_ipv4.add(static_cast<PrefixCounts::Number>(number), amount);
+        });
+        take_counts(ipv6_coarse_numbers, [&](std::uint64_t number, std::uint64_t amount) {
+            window.coarse_ipv6.add(number, static_cast<std::int64_t>(amount));
+        });
+        take_counts(ipv6_fine_numbers, [&](std::uint64_t number, std::uint64_t amount) {
+            window.fine_ipv6.add(number, static_cast<std::int64_t>(amount));
+        });
+        return window;
+    }
+
+    /// Hands on each number and its amount; all of them are below `numbers`, in order.
+    template <typename Add>
+    void take_counts(std::uint64_t numbers, Add &&add)
+    {
+        std::uint64_t last = 0;
+        bool first = true;
+
+        for (auto count = reader_.take_count(2, "a number of prefixes"); count > 0; count--) {
+            const auto step = reader_.take_at_most(numbers - 1 - last, "a prefix");
+            const auto amount = take_count_of_syns();
+            if (!std::exchange(first, false) && step == 0)
+                reader_.fail("a prefix stands in it twice");
+            if (reader_.failed())
+                return;
+            last += step;
+            add(last, amount);
+        }
+    }
+
+    NetworkBooks take_networks()
+    {
+        NetworkBooks networks;
+
+        for (auto count = reader_.take_count(24, "a number of networks"); count > 0; count--) {
+            const Address address = reader_.take_address();
+            const auto bits =
+                static_cast<unsigned>(reader_.take_at_most(128, "a network's length"));
+            NetworkBook book = take_network_book();
+            if (reader_.failed())
+                return {};
+            if (!networks.try_emplace(Block{address, bits}, std::move(book)).second)
+                reader_.fail("a network stands in it twice");
+        }
+        return networks;
+    }
+
+    NetworkBook take_network_book()
+    {
+        NetworkBook book;
+
+        book.since = take_time();
+        book.told = take_tally();
+        for (auto sizes = reader_.take_count(2, "a number of sizes"); sizes > 0; sizes--) {
+            auto &windows = book.by_size[take_size()];
+            for (auto count = reader_.take_count(3, "a number of windows"); count > 0; count--) {
+                const auto index = take_index();
+                const auto syn = take_count_of_syns();
+                windows[index] = {syn, take_count_of_syns()};
+            }
+        }
+        return book;
+    }
+
     ByteReader reader_;
+    std::uint64_t version_;
     std::uint64_t amounts_left_ = amounts_max;
 };
 
@@ -314,15 +536,15 @@ Result<Snapshot> decode_snapshot(std::string_view bytes)
     const auto body_bytes = header.take_fixed(8);
     const auto sum = header.take_fixed(4);
     const auto body = bytes.substr(header_bytes);
-    if (version != format_version)
+    if (version < format_version_min || version > format_version)
         return Error{"it is of format " + std::to_string(version) + ", and this version reads " +
-                     std::to_string(format_version)};
+                     std::to_string(format_version_min) + " to " + std::to_string(format_version)};
     if (body.size() != body_bytes)
         return Error{"it has " + std::to_string(body.size()) + " bytes of " +
                      std::to_string(body_bytes)};
     if (checksum(body) != sum)
         return Error{"its checksum is wrong"};
-    return Decoder{body}.decode();
+    return Decoder{body, version}.decode();
 }
 
 } // namespace tallygate::core

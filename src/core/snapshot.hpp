@@ -22,7 +22,7 @@ struct Told {
     struct Claim {
         Address source;
         ServiceId service = 0;
-        std::uint64_t first_ns = 0; ///< tells a claim from one that came back
+        std::uint64_t dropped = 0;
         std::uint64_t syn = 0;
 
         auto operator<=>(const Claim &) const = default;
@@ -38,6 +38,8 @@ struct Snapshot {
     UnixTime windows_since;
     std::map<std::string, EventBooks> services; ///< by name: numbers belong to the tables
     Told told;
+    PrefixWindows prefixes; ///< what for_snapshot() gave: no window past 2^18 prefixes
+    NetworkBooks networks;
 };
 
 /// Header and body. Takes about 40 ns for each address of each window: 0.3 s for a million sources
@@ -48,7 +50,8 @@ std::string encode_snapshot(const Snapshot &snapshot);
 std::string seal_snapshot(std::string_view body);
 
 /// Takes what encode_snapshot() made. Anything else is an error that says what is wrong with
-/// it: "its checksum is wrong". What is accepted can be summed without an overflow.
+/// it: "its checksum is wrong". What is accepted can be summed without an overflow. Of format 1,
+/// which had no prefixes and no networks, those are empty.
 Result<Snapshot> decode_snapshot(std::string_view bytes);
 
 } // namespace tallygate::core

@@ -106,6 +106,17 @@ public:
         push(std::move(all));
     }
 
+    /// How many amounts are kept: one for each key once all is merged, up to twice as many (and
+    /// the tail) before.
+    std::size_t entries() const
+    {
+        std::size_t entries = tail_.size();
+
+        for (const auto &run : runs_)
+            entries += run->size();
+        return entries;
+    }
+
     /// Whether no key has an amount. Amounts that cancel may show until they are merged.
     bool empty() const { return runs_.empty() && tail_.empty(); }
 

@@ -2,7 +2,6 @@
 #include "core/window.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <utility>
 
 namespace tallygate::core {
@@ -48,13 +47,8 @@ void Windows::add_to(BlockSums &sums, const Block &block, std::uint32_t start, s
 void Windows::forget_old(UnixTime now, UnixTime before)
 {
     const auto index = window_index(monitor_.window_seconds, now);
-    const auto index_before = window_index(monitor_.window_seconds, before);
-    const std::int64_t reach = monitor_.windows;
 
-    std::erase_if(by_index_, [&](const auto &window) {
-        return std::abs(window.first - index) > reach &&
-               std::abs(window.first - index_before) > reach;
-    });
+    forget_far(by_index_, monitor_, now, before);
     for (auto window = by_index_.begin(); window != by_index_.lower_bound(index); ++window)
         window->second.compact();
 }

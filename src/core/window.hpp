@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 
 #include "base/address.hpp"
@@ -13,6 +14,22 @@ namespace tallygate::core {
 
 /// The window that `now` is in, counted from 1970: the same on every node.
 std::int64_t window_index(std::uint32_t window_seconds, UnixTime now);
+
+/// Drops of windows by absolute index those more than monitor.windows before or after that of
+/// `now`, and of `before`: see Windows::forget_old().
+template <typename Window>
+void forget_far(std::map<std::int64_t, Window> &by_index, const Monitor &monitor, UnixTime now,
+                UnixTime before)
+{
+    const auto index = window_index(monitor.window_seconds, now);
+    const auto index_before = window_index(monitor.window_seconds, before);
+    const std::int64_t reach = monitor.windows;
+
+    std::erase_if(by_index, [&](const auto &window) {
+        return std::abs(window.first - index) > reach &&
+               std::abs(window.first - index_before) > reach;
+    });
+}
 
 /// The windows of one monitor for one event: sparse, kept by absolute index (Unix seconds /
 /// window size), so that a clock set back or forth moves where events land and loses none.

@@ -3,12 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "core/fake_gate.hpp"
 #include "core/support.hpp"
 
 namespace tallygate::core::test {
@@ -16,65 +15,6 @@ namespace {
 
 constexpr ServiceId smtp = 1;
 constexpr ServiceId submission = 2;
-
-class FakeClock : public Clock {
-public:
-    UnixTime now() const override { return now_; }
-    void set(double seconds) { now_ = at(seconds); }
-
-private:
-    UnixTime now_ = at(1'000);
-};
-
-/// Says what it was told to say, and keeps what it was asked.
-class FakeGate : public Gate {
-public:
-    bool refresh(const Block &block) override
-    {
-        refreshed.push_back(block);
-        if (refreshes && on_refresh)
-            on_refresh();
-        return refreshes;
-    }
-
-    Result<std::uint64_t> count_flows(const Block &block, const std::optional<Endpoint> &listener,
-                                      std::optional<ServiceId> service) const override
-    {
-        flows_asked.push_back({block, listener, service});
-        return flows;
-    }
-
-    Tally service_tally(ServiceId service, Family family) const override
-    {
-        const auto found = tallies.find({service, family});
-        return found == tallies.end() ? Tally{} : found->second;
-    }
-
-    std::vector<VerdictCount> verdicts() const override { return {}; }
-    std::vector<NetworkCounts> networks() const override { return {}; }
-    GateStatus status() const override
-    {
-        GateStatus status;
-        status.counting_since = counting_since_;
-        return status;
-    }
-    unsigned ipv6_source_bits() const override { return source_bits; }
-
-    struct FlowsAsked {
-        Block block;
-        std::optional<Endpoint> listener;
-        std::optional<ServiceId> service;
-    };
-
-    bool refreshes = false;
-    std::function<void()> on_refresh;
-    Result<std::uint64_t> flows = std::uint64_t{0};
-    std::map<std::pair<ServiceId, Family>, Tally> tallies;
-    UnixTime counting_since_ = at(100);
-    unsigned source_bits = 64;
-    std::vector<Block> refreshed;
-    mutable std::vector<FlowsAsked> flows_asked;
-};
 
 /// Two services, three monitors, a walk at 990 and now at 1,000. Windows of 60 seconds begin at
 /// 960 and 900; the daemon began at 500, the gate at 100.

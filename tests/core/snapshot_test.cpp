@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/byte_stream.hpp"
+#include "core/count_bounds.hpp"
 #include "core/support.hpp"
 
 namespace tallygate::core::test {
@@ -18,6 +19,7 @@ constexpr ServiceId smtp = 1;
 constexpr ServiceId submission = 2;
 constexpr Monitor seconds{1, 60};
 constexpr Monitor minutes{60, 5};
+const Block big = block("192.0.2.0/24");
 constexpr std::array both_families = {Family::ipv4, Family::ipv6};
 
 SourceChange next_change(Dice &dice)
@@ -35,8 +37,16 @@ SourceChange next_change(Dice &dice)
 struct Life {
     explicit Life(std::uint32_t seed) : dice(seed), ledger({seconds, minutes})
     {
+        if (dice.number(0, 1) == 1)
+            ledger.prefixes().set_since(at(now));
+        ledger.networks().begin(big, {.syn = 70}, at(now));
         for (auto events = dice.number(0, 1'500); events > 0; events--) {
-            ledger.record(next_change(dice), at(now));
+            const auto change = next_change(dice);
+            ledger.record(change, at(now));
+            ledger.record_prefix(widened(Block{change.source, 128}, Detail::fine), change.syn + 1,
+                                 at(now));
+            if (big.contains(change.source))
+                ledger.record_network(big, {.syn = change.syn, .dropped = change.dropped}, at(now));
             now += static_cast<double>(dice.number(0, 2)) / 10;
         }
         for (const ServiceId service : {smtp, submission})
@@ -60,6 +70,8 @@ Snapshot snapshot_of(const Ledger &ledger)
     snapshot.windows_since = at(950'000);
     snapshot.services["smtp"] = books[smtp];
     snapshot.services["submission"] = books[submission];
+    snapshot.prefixes = ledger.prefixes().for_snapshot();
+    snapshot.networks = ledger.networks().books();
     return snapshot;
 }
 
@@ -68,7 +80,20 @@ Ledger restored(Snapshot snapshot, std::vector<Monitor> monitors)
     Ledger ledger{std::move(monitors)};
     ledger.restore(smtp, std::move(snapshot.services.at("smtp")));
     ledger.restore(submission, std::move(snapshot.services.at("submission")));
+    ledger.prefixes().restore(std::move(snapshot.prefixes));
+    ledger.networks().restore(std::move(snapshot.networks));
     return ledger;
+}
+
+/// The same bounds: they rest on all that there is.
+void expect_same_bounds(const Ledger &ledger, const Ledger &other, const Asked &asked)
+{
+    const auto bounds = bound_count(ledger, asked);
+    const auto other_bounds = bound_count(other, asked);
+
+    RC_ASSERT(other_bounds.lower == bounds.lower);
+    RC_ASSERT(other_bounds.upper == bounds.upper);
+    RC_ASSERT(other_bounds.by_prefixes == bounds.by_prefixes);
 }
 
 /// The same answers to a few random questions about `monitor`.
@@ -86,6 +111,20 @@ void expect_same_windows(const Ledger &ledger, const Ledger &other, const Monito
         RC_ASSERT(
             other.unattributed(asked.family(), service, event, monitor, start, end, at(now)) ==
             ledger.unattributed(asked.family(), service, event, monitor, start, end, at(now)));
+        Asked bounded{.block = asked,
+                      .service = {},
+                      .event = event,
+                      .monitor = monitor,
+                      .start = start,
+                      .end = end,
+                      .now = at(now),
+                      .since = at(0)};
+        expect_same_bounds(ledger, other, bounded);
+        bounded.service = service;
+        expect_same_bounds(ledger, other, bounded);
+        bounded.block = big;
+        bounded.service = {};
+        expect_same_bounds(ledger, other, bounded);
     }
 }
 
@@ -215,7 +254,7 @@ TEST(Snapshot, says_what_is_wrong)
 {
     const auto whole = encode_snapshot(snapshot_of(small_ledger()));
     auto other_format = whole;
-    other_format[8] = 2;
+    other_format[8] = 3;
     auto other_file = whole;
     other_file[0] = 'T';
     auto flipped = whole;
@@ -225,7 +264,7 @@ TEST(Snapshot, says_what_is_wrong)
         {"", "it is no snapshot of tallygate's windows"},
         {other_file, "it is no snapshot of tallygate's windows"},
         {whole.substr(0, 10), "it ends in the middle"},
-        {other_format, "it is of format 2, and this version reads 1"},
+        {other_format, "it is of format 3, and this version reads 1 to 2"},
         {flipped, "its checksum is wrong"},
         {seal_snapshot(""), "it ends in the middle"},
         {seal_snapshot(std::string(11, '\xff')), "a number in it has more than 64 bits"},
@@ -261,6 +300,8 @@ std::string body_with_window(std::uint64_t first_low, std::uint64_t step, std::i
         body.put(0);
     body.put(0); // slots
     body.put(0); // claims
+    for (int zero = 0; zero < 4; zero++)
+        body.put(0); // prefixes known, and since when, their sizes; networks
     return seal_snapshot(body.take());
 }
 
@@ -276,6 +317,59 @@ TEST(Snapshot, refuses_what_cannot_be_summed_or_searched)
     EXPECT_FALSE(decode_snapshot(body_with_window(mapped, 1, -huge)));
     EXPECT_FALSE(
         decode_snapshot(body_with_window(mapped, 1, std::numeric_limits<std::int64_t>::min())));
+}
+
+TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
+{
+    auto ledger = small_ledger();
+    ledger.prefixes().set_since(at(0));
+    ledger.record_prefix(big, 9, at(1'000'000));
+    auto before = snapshot_of(small_ledger());
+    before.prefixes = {};
+    auto body = encode_snapshot(before).substr(24);
+    body.resize(body.size() - 4); // what format 2 says of no prefixes and no networks
+    auto bytes = seal_snapshot(body);
+    bytes[8] = 1;
+
+    auto first = decode_snapshot(bytes);
+    ASSERT_TRUE(first) << first.error().message;
+    EXPECT_FALSE(first->prefixes.since());
+    ledger = restored(*first, {minutes});
+    EXPECT_EQ(ledger.count(big, smtp, Event::connections, minutes, 0, 4, at(1'000'000)), 2);
+    const auto bounds = bound_count(ledger, {.block = big,
+                                             .event = Event::syn,
+                                             .monitor = minutes,
+                                             .now = at(1'000'000),
+                                             .since = at(0)});
+    EXPECT_EQ(bounds.upper, 2);
+    EXPECT_FALSE(bounds.by_prefixes);
+}
+
+TEST(Snapshot, leaves_out_the_fine_level_of_large_windows)
+{
+    Ledger ledger{{minutes}};
+    const auto asked = [&](const char *text, std::uint32_t window) {
+        return Asked{.block = block(text),
+                     .event = Event::syn,
+                     .monitor = minutes,
+                     .start = window,
+                     .end = window,
+                     .now = at(1'000'060),
+                     .since = at(0)};
+    };
+    ledger.prefixes().set_since(at(0));
+    for (std::uint32_t i = 0; i <= PrefixWindows::snapshot_fine_max; i++)
+        ledger.record_prefix({Address::from_ipv4(i << 8), 120}, 1, at(1'000'000));
+    ledger.record_prefix(big, 5, at(1'000'060));
+
+    const auto bytes = encode_snapshot(snapshot_of(ledger));
+    EXPECT_LT(bytes.size(), 100'000U);
+    const auto after = restored(*decode_snapshot(bytes), {minutes});
+    EXPECT_EQ(bound_count(after, asked("0.0.0.0/16", 1)).upper, 256);
+    EXPECT_EQ(bound_count(after, asked("0.0.0.0/16", 1)).lower, 256);
+    EXPECT_EQ(bound_count(after, asked("0.0.0.0/24", 1)).lower, 0);
+    EXPECT_EQ(bound_count(after, asked("0.0.0.0/24", 1)).upper, 256);
+    EXPECT_EQ(bound_count(after, asked("192.0.2.0/24", 0)).lower, 5);
 }
 
 TEST(Snapshot, keeps_what_fits_other_monitors)

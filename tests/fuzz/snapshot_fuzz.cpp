@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/count_bounds.hpp"
 #include "core/snapshot.hpp"
 
 namespace {
@@ -30,6 +31,8 @@ void ask(core::Snapshot snapshot)
 
     for (auto &[name, books] : snapshot.services)
         ledger.restore(++service, std::move(books));
+    ledger.prefixes().restore(std::move(snapshot.prefixes));
+    ledger.networks().restore(std::move(snapshot.networks));
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const Block all = Block::all(family);
         for (const auto event : {core::Event::connections, core::Event::syn})
@@ -37,6 +40,22 @@ void ask(core::Snapshot snapshot)
         ledger.unattributed(family, std::nullopt, core::Event::syn, minutes, 0, 9, now);
         ledger.reconcile(1, family, {.syn = 1, .dropped = 1}, now);
     }
+    for (const char *text :
+         {"192.0.2.0/24", "192.0.2.1", "192.0.0.0/15", "2001:db8::/40", "::/0"}) {
+        core::Asked asked{.block = *Block::parse(text),
+                          .event = core::Event::syn,
+                          .monitor = minutes,
+                          .end = 9,
+                          .now = now,
+                          .since = snapshot.windows_since};
+        for (const std::optional<core::ServiceId> one : {std::optional<core::ServiceId>{}, {1}}) {
+            asked.service = one;
+            const auto bounds = core::bound_count(ledger, asked);
+            require(bounds.lower <= bounds.upper);
+        }
+    }
+    ledger.record_prefix(*Block::parse("192.0.2.0/24"), 1, now);
+    ledger.record_network(*Block::parse("192.0.2.0/24"), {.syn = 1}, now);
     ledger.forget_old(now);
 }
 
