@@ -13,9 +13,6 @@
 
 #define REPEATS_GATHERED_MAX 256 /* then they go into the tables: readers see them at last */
 
-/* Set before loading: slots of all CPUs. */
-const volatile __u32 repeats_max = TG_REPEATS;
-
 static __always_inline struct tg_repeat *find_repeat(__u64 prefix)
 {
     __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + (mix(0, prefix) >> 32) % TG_REPEATS;

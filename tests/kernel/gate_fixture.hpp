@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -83,7 +84,10 @@ inline bool fits(const Packet &packet, Program program)
 struct GateOptions {
     std::uint32_t flows_max = 4096;
     std::uint32_t sources_max = 4096;
-    std::uint32_t claims_max = 4096;
+    std::uint32_t claims_max = 4096;    ///< a power of two, as the next two
+    std::uint32_t rates_max = 1024;
+    std::uint32_t ipv6_prefixes_max = 1024;
+    std::uint32_t prefix_pairs = 1; ///< TG_PREFIX_PAIRS for tests of prefixes: it is 67 MB
     std::uint32_t pending_max = 4096; ///< a power of two
     std::uint32_t networks_max = 256;
     std::uint32_t ipv6_source_bits = 64; ///< 64 to 128
@@ -148,6 +152,9 @@ protected:
         put(maps().networks,
             tg_prefix{.length_bits = length_bits + (ipv6 ? 0 : 96), .addr = to_addr(address)},
             tg_network{.id = id, .parent = parent});
+        tg_network_node node{};
+        node.parent = parent;
+        put(maps().network_nodes, id, node);
         settings_.networks_configured++;
         write_settings();
     }
@@ -270,13 +277,25 @@ protected:
         return source ? std::optional(source->tally) : std::nullopt;
     }
 
-    std::optional<tg_claim> claim(const std::string &address, std::uint16_t service = smtp)
+    /// What the claims have of a source, if they have it.
+    std::optional<tg_claim_state> claim(const std::string &address, std::uint16_t service = smtp)
     {
-        return get<tg_claim>(maps().claims, source_key(address, service));
+        const auto key = source_key(address, service);
+        std::optional<tg_claim_state> found;
+        for_each_claim([&](const tg_source_key &source, const tg_claim_state &state) {
+            if (std::memcmp(&source, &key, sizeof(key)) == 0)
+                found = state;
+        });
+        return found;
     }
 
     std::size_t flows() { return count_entries<tg_flow_key>(maps().flows); }
-    std::size_t claims() { return count_entries<tg_source_key>(maps().claims); }
+    std::size_t claims()
+    {
+        std::size_t count = 0;
+        for_each_claim([&](const tg_source_key &, const tg_claim_state &) { count++; });
+        return count;
+    }
     std::size_t proven() { return count_entries<tg_source_key>(maps().source_index); }
 
     /// Opened less closed: what the tallies say is open now. Below zero is a lost count.
@@ -292,6 +311,28 @@ protected:
         for (std::uint32_t i = 0; i < options().pending_max; i++)
             used += get<tg_pending>(maps().pending, i)->word != 0;
         return used;
+    }
+
+    template <typename Visit>
+    void for_each_claim(Visit visit)
+    {
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().claims); i++) {
+            const auto bucket = *get<tg_claims>(maps().claims, i);
+            for (int way = 0; way < TG_BUCKET_WAYS; way++) {
+                const auto service = bucket.states[way].word & 0xff;
+                if (service != 0)
+                    visit(tg_source_key{.addr = bucket.sources[way],
+                                        .service = static_cast<__u16>(service),
+                                        .reserved = 0},
+                          bucket.states[way]);
+            }
+        }
+    }
+
+    /// What happened to tables, beside the verdicts.
+    std::uint64_t events(tg_table_event event)
+    {
+        return sum_per_cpu<std::uint64_t>(maps().table_events, event);
     }
 
     /// Forgets all connections, sources and handshakes; the totals stay.
@@ -323,6 +364,7 @@ protected:
 
 private:
     static constexpr std::size_t verdicts = TG_VERDICT_COUNT;
+    static constexpr std::uint32_t filter_words = 1024;
     using Counts = std::array<std::uint64_t, TG_HOOK_COUNT * verdicts>;
 
     void load(const GateOptions &sizes)
@@ -331,7 +373,12 @@ private:
         ASSERT_NE(skeleton_, nullptr);
         auto &rodata = *skeleton_->rodata;
         rodata.injected = true;
-        rodata.hash_seed = 0x7a11e9a7e;
+        rodata.hash_seed[0] = 0x7a11e9a7e;
+        rodata.hash_seed[1] = 0x5eed;
+        rodata.claims_mask = sizes.claims_max / TG_BUCKET_WAYS - 1;
+        rodata.rates_mask = sizes.rates_max / TG_BUCKET_WAYS - 1;
+        rodata.ipv6_prefixes_mask = sizes.ipv6_prefixes_max / TG_BUCKET_WAYS - 1;
+        rodata.filter_mask = filter_words - 1;
         rodata.pending_mask = sizes.pending_max - 1;
         rodata.sources_max = sizes.sources_max;
         for (int i = 0; i < 2; i++) {
@@ -343,16 +390,25 @@ private:
         for (auto *program : {skeleton_->progs.gate_xdp, skeleton_->progs.gate_xdp_inside})
             bpf_program__set_flags(program, sizes.fragments ? xdp_has_fragments : 0);
         resize(maps().flows, sizes.flows_max);
-        resize(maps().claims, sizes.claims_max);
+        resize(maps().claims, sizes.claims_max / TG_BUCKET_WAYS);
+        resize(maps().rates, sizes.rates_max / TG_BUCKET_WAYS);
+        resize(maps().ipv6_prefixes, sizes.ipv6_prefixes_max / TG_BUCKET_WAYS);
+        resize(maps().prefixes, sizes.prefix_pairs);
+        resize(maps().proven_filter, filter_words);
+        resize(maps().repeats,
+               static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
         resize(maps().pending, sizes.pending_max);
         for (auto *map : {maps().sources, maps().source_index, maps().freed_slots})
             resize(map, sizes.sources_max);
-        for (auto *map : {maps().networks, maps().network_tallies, maps().network_records})
+        for (auto *map : {maps().networks, maps().network_tallies, maps().network_records,
+                          maps().network_nodes})
             resize(map, sizes.networks_max);
         const int error = gate::load(skeleton_.get());
         if (error == -EINVAL && sizes.fragments)
             GTEST_SKIP() << "XDP takes frames of more than a page from 5.18 on";
         ASSERT_EQ(error, 0) << "are we root?";
+        for (std::uint32_t i = 0; i < TG_HINT_COUNT * TG_HINT_WORDS; i++)
+            put(maps().hints, i, ~std::uint64_t{0});
     }
 
     static void resize(bpf_map *map, std::uint32_t entries_max)
@@ -360,8 +416,11 @@ private:
         ASSERT_EQ(bpf_map__set_max_entries(map, entries_max), 0) << bpf_map__name(map);
     }
 
+protected:
+    tg_settings &gate_settings() { return settings_; }
     void write_settings() { put(maps().settings, std::uint32_t{0}, settings_); }
 
+private:
     int program_fd(Program program)
     {
         const auto &programs = skeleton_->progs;

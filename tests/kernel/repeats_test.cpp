@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What gathers on one CPU: nothing of it may be lost, or counted twice, or outlive its reason.
+#include <sched.h>
+
+#include "kernel/limited_gate.hpp"
+
+namespace tallygate::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// On one CPU, so that what gathers does so in one place.
+class Repeats : public LimitedGate {
+protected:
+    void SetUp() override
+    {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(0, &one);
+        ASSERT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
+        ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+        LimitedGate::SetUp();
+    }
+
+    void TearDown() override
+    {
+        sched_setaffinity(0, sizeof(before_), &before_);
+        LimitedGate::TearDown();
+    }
+
+    /// SYNs of a source that wait on a CPU.
+    std::uint32_t waiting(const std::string &address)
+    {
+        std::uint32_t sum = 0;
+        const auto addr = to_addr(address);
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
+            const auto repeat = *get<tg_repeat>(maps().repeats, i);
+            EXPECT_EQ(repeat.sequence % 2, 0u);
+            if (std::memcmp(&repeat.source.addr, &addr, sizeof(addr)) == 0)
+                sum += repeat.rejected;
+        }
+        return sum;
+    }
+
+    static constexpr int gathered_max = 256;
+
+private:
+    cpu_set_t before_{};
+};
+
+TEST_F(Repeats, OfARejectedClaimWaitAndAreWithItInTheEnd)
+{
+    limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 1 + 1 + 100);
+    // The first passed, the second was rejected by its state, and the others by their like.
+    EXPECT_EQ(claim("192.0.2.10")->syn, 2u);
+    EXPECT_EQ(waiting("192.0.2.10"), 100u);
+    send_syns("192.0.2.10", gathered_max - 100);
+    EXPECT_EQ(waiting("192.0.2.10"), 0u);
+    EXPECT_EQ(claim("192.0.2.10")->syn, 2u + gathered_max);
+    EXPECT_EQ(claim("192.0.2.10")->dropped, 1u + gathered_max);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).dropped, 1u + gathered_max);
+}
+
+TEST_F(Repeats, OfAProvenSourceGoIntoItsSlot)
+{
+    connect("192.0.2.10", 1);
+    limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 2 + gathered_max);
+    EXPECT_EQ(slot_tally("192.0.2.10")->syn, 2u + gathered_max);
+    EXPECT_EQ(slot_tally("192.0.2.10")->dropped, 1u + gathered_max);
+}
+
+TEST_F(Repeats, MoveWhenAnotherSourceOfThePrefixIsRejected)
+{
+    limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 50);
+    EXPECT_EQ(waiting("192.0.2.10"), 48u);
+    send_syns("192.0.2.11", 2);
+    EXPECT_EQ(waiting("192.0.2.10"), 0u);
+    EXPECT_EQ(claim("192.0.2.10")->syn, 50u);
+    EXPECT_EQ(claim("192.0.2.10")->dropped, 49u);
+}
+
+TEST_F(Repeats, CountAtTheNetworkAndTheLimit)
+{
+    add_network("192.0.2.0", 24, 7);
+    const auto limit = limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 50);
+    EXPECT_EQ(network_tally(7).syn, 50u);
+    EXPECT_EQ(network_tally(7).dropped, 49u);
+    EXPECT_EQ(limit_tally(limit).dropped, 49u);
+}
+
+TEST_F(Repeats, EndWithTheRejection)
+{
+    limit_source(per_second(10, 1));
+    send_syns("192.0.2.10", 50);
+    set_clock(1h + 100ms);
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10")), "pass_syn");
+}
+
+TEST_F(Repeats, EndWithTheLease)
+{
+    set_mode(TG_MODE_ENFORCE, false, 1h + 1s);
+    limit_source({.interval_ns = 3600 * second_ns, .burst = 1});
+    send_syns("192.0.2.10", 50);
+    set_clock(1h + 1s);
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10")), "would_drop_source_rate");
+}
+
+TEST_F(Repeats, EndWithTheGeneration)
+{
+    const auto limit = limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 50);
+    put(maps().limits, std::uint32_t{limit}, tg_limit{});
+    raise_generation();
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10")), "pass_syn");
+}
+
+TEST_F(Repeats, AreOfOneServiceAlone)
+{
+    limit_source(per_second(1, 1));
+    watch(587, 2);
+    send_syns("192.0.2.10", 50);
+    auto conversation = conversation_from("192.0.2.10");
+    conversation.server_port = 587;
+    EXPECT_STREQ(verdict_name(send(conversation.packet({client, syn, 0, 0, 0, TG_PASS_SYN}))),
+                 "pass_syn");
+}
+
+} // namespace
+} // namespace tallygate::test
