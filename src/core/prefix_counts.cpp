@@ -28,7 +28,7 @@ void PrefixCounts::add(Number number, std::uint64_t amount)
 
 void PrefixCounts::make_dense()
 {
-    const SortedRuns<Number> sparse = std::exchange(sparse_, {});
+    const Sparse sparse = std::exchange(sparse_, {});
 
     low_.resize(numbers());
     page_sums_.resize(numbers() / page_numbers);

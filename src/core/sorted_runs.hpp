@@ -24,12 +24,11 @@ namespace tallygate::core {
 ///
 /// A copy costs little and shares the runs, which never change once they are made: a snapshot is
 /// a copy that another thread may read while this one goes on.
-template <std::totally_ordered Key>
+///
+/// A longer tail makes adding cheaper; every sum scans it, which 512 keeps well under 1 µs.
+template <std::totally_ordered Key, std::size_t TailMax = 512>
 class SortedRuns {
 public:
-    /// Longer makes adding cheaper; every sum scans it, which 512 keeps well under 1 µs.
-    static constexpr std::size_t tail_max = 512;
-
     struct Entry {
         Key key;
         std::int64_t amount;
@@ -39,8 +38,12 @@ public:
     {
         if (amount == 0)
             return;
+        if (!tail_.empty() && tail_.back().key == key) {
+            tail_.back().amount += amount;
+            return;
+        }
         tail_.push_back({key, amount});
-        if (tail_.size() < tail_max)
+        if (tail_.size() < TailMax)
             return;
         push(run_of(tail_));
         tail_.clear();

@@ -111,8 +111,10 @@ TEST(WindowsTest, ForgetsWhatNoQuestionReaches)
 TEST(WindowsTest, CompactsWindowsThatHaveClosed)
 {
     Windows windows{{60, 5}};
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 50; i++) { // in turns: what comes to one source at once is one entry
         windows.add(source, 1, at(600));
+        windows.add(address("192.0.2.200"), 1, at(600));
+    }
 
     const auto open = windows.bytes();
     windows.forget_old(at(600));
