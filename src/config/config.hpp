@@ -45,7 +45,9 @@ struct Gate {
     std::string pin_dir = "/sys/fs/bpf/tallygate";
     unsigned ipv6_source_bits = 64; ///< 64 to 128
     std::uint32_t sources_max = 1U << 20;
-    std::uint32_t claims_max = 1U << 18;
+    std::uint32_t claims_max = 1U << 20; ///< a power of two
+    std::uint32_t rates_max = 1U << 18;  ///< a power of two
+    std::uint32_t lists_max = 1U << 20;  ///< entries of block and allow lists together
     std::uint32_t flows_max = 1U << 20;
     std::uint32_t pending_max = 1U << 22; ///< a power of two
     std::uint32_t networks_max = 1U << 16;
@@ -60,6 +62,8 @@ struct Reconcile {
 
 struct State {
     std::string dir = "/var/lib/tallygate";
+    /// How long a source that has proven itself is known without coming again; none: not at all.
+    std::optional<std::chrono::seconds> remember_proven{std::chrono::days{30}};
 };
 
 struct Control {
@@ -82,6 +86,53 @@ struct Network {
     std::vector<Block> cidrs;
 };
 
+/// What the gate holds whom to. Exactly one of `per` and `networks` is not empty.
+struct Limit {
+    enum class Who : std::uint8_t { all, claimed, proven };
+    enum class Action : std::uint8_t { drop, count };
+
+    /// So many in each span.
+    struct Rate {
+        std::uint32_t count = 1;
+        std::chrono::seconds span{1};
+    };
+
+    std::string name; ///< as a service's
+    SourcePosition position;
+    std::vector<std::string> services; ///< empty: all
+    /// At most one of each family, as the prefix length of a holder: 0.0.0.0/24 is each /24, and
+    /// 0.0.0.0/0 all of IPv4 together.
+    std::vector<Block> per;
+    std::vector<std::string> networks;
+    Who who = Who::all;
+    std::optional<Rate> syn_rate;
+    std::uint32_t syn_burst = 1;           ///< resolved: given, or what a second of syn_rate brings
+    std::optional<std::uint32_t> live_max; ///< only where `per` is whole sources, or of networks
+    Action action = Action::drop;
+};
+
+/// One [[block]] or [[allow]]: blocks written there, a file of them, or both.
+struct ListSource {
+    SourcePosition position;
+    std::vector<Block> cidrs;
+    std::optional<std::string> file;
+    std::string reason;                            ///< printable, at most 200 bytes
+    std::optional<std::chrono::sys_seconds> until; ///< none: for good. It may be past.
+};
+
+/// What holds for all blocks.
+struct Lists {
+    unsigned widest_ipv4 = 8;        ///< no block may be shorter; 0 to 32
+    unsigned widest_ipv6 = 16;       ///< 0 to 128
+    std::uint32_t blocks_max = 1000; ///< blocks in force that the control socket has set
+
+    [[nodiscard]] bool is_too_wide(const Block &block) const
+    {
+        return block.text_length_bits() <
+               (block.family() == Family::ipv4 ? widest_ipv4 : widest_ipv6);
+    }
+};
+
 struct Windows {
     std::vector<core::Monitor> monitors{{60, 10}, {900, 4}, {3600, 24}};
 };
@@ -96,6 +147,10 @@ struct Config {
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;
+    std::vector<Limit> limits;
+    Lists lists;
+    std::vector<ListSource> blocks;
+    std::vector<ListSource> allows;
 
     /// "FILE:LINE:COLUMN: " before a sentence about what stands there, for mistakes that only
     /// the machine can tell, such as an interface that does not exist.

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "config/config_toml.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
 #include <utility>
 
-#include "base/fd.hpp"
+#include "config/draft.hpp"
+#include "config/file.hpp"
 #include "config/rules.hpp"
 #include "config/toml_reader.hpp"
 
@@ -17,36 +13,15 @@ namespace tallygate::config {
 namespace {
 
 using namespace std::chrono_literals;
+using std::chrono::days;
 
-constexpr std::size_t services_max = 255; ///< ids 1 to 255 in the kernel's tables
-constexpr std::size_t tunnels_max = 1000; ///< the kernel's table has room for a few more
-constexpr std::size_t path_bytes_max = PATH_MAX - 1;
+constexpr std::size_t services_max = 255;     ///< ids 1 to 255 in the kernel's tables
+constexpr std::size_t tunnels_max = 1000;     ///< the kernel's table has room for a few more
 constexpr std::size_t socket_bytes_max = 107; ///< sockaddr_un's sun_path without its zero
 constexpr std::uint32_t entries_min = 16;
 constexpr std::uint32_t entries_max = 1U << 26;
 constexpr std::uint32_t network_entries_max = 1U << 20;
-
-/// What the sections have given so far, and what later ones must not repeat.
-struct Draft {
-    Config config;
-    Purpose purpose = Purpose::daemon;
-    Seen<std::string> service_names;
-    Seen<std::uint16_t> ports;
-    Seen<Endpoint> listeners;
-    Seen<std::string> network_names;
-    Seen<Block> blocks;
-};
-
-template <typename T>
-std::vector<T> values(const std::vector<Placed<T>> &items)
-{
-    std::vector<T> result;
-
-    result.reserve(items.size());
-    for (const auto &item : items)
-        result.push_back(item.value);
-    return result;
-}
+constexpr std::uint32_t list_entries_max = 1U << 24;
 
 Rule<std::uint32_t> entries()
 {
@@ -100,12 +75,17 @@ void read_gate(TableReader &table, Draft &draft)
     gate.ipv6_source_bits =
         table.value("ipv6_source_bits", number("a number", 64U, 128U), gate.ipv6_source_bits);
     gate.sources_max = table.value("sources_max", entries(), gate.sources_max);
-    gate.claims_max = table.value("claims_max", entries(), gate.claims_max);
+    gate.claims_max =
+        table.value("claims_max", power_of_two(entries_min, entries_max), gate.claims_max);
+    gate.rates_max =
+        table.value("rates_max", power_of_two(entries_min, entries_max), gate.rates_max);
     gate.flows_max = table.value("flows_max", entries(), gate.flows_max);
     gate.pending_max =
         table.value("pending_max", power_of_two(entries_min, entries_max), gate.pending_max);
     gate.networks_max =
         table.value("networks_max", number("a number", 1U, network_entries_max), gate.networks_max);
+    gate.lists_max =
+        table.value("lists_max", number("a number", 1U, list_entries_max), gate.lists_max);
 }
 
 void read_reconcile(TableReader &table, Draft &draft)
@@ -124,6 +104,8 @@ void read_state(TableReader &table, Draft &draft)
     State &state = draft.config.state;
 
     state.dir = table.value("dir", absolute_path(path_bytes_max), state.dir);
+    state.remember_proven =
+        table.value("remember_proven", duration_or_off(1min, days{365}), state.remember_proven);
 }
 
 void read_control(TableReader &table, Draft &draft)
@@ -208,7 +190,7 @@ struct Section {
 
 constexpr Section gate_section = {"gate", Shape::one, read_gate};
 
-/// In the order of reading: networks are held against a bound that gate sets.
+/// In the order of reading: what is held against bounds and names stands after them.
 constexpr Section sections[] = {
     gate_section,
     {"reconcile", Shape::one, read_reconcile},
@@ -217,7 +199,10 @@ constexpr Section sections[] = {
     {"service", Shape::many, read_service},
     {"windows", Shape::one, read_windows},
     {"network", Shape::many, read_network},
-    {"limit", Shape::many, nullptr},
+    {"limit", Shape::many, read_limit},
+    {"lists", Shape::one, read_lists},
+    {"block", Shape::many, read_block},
+    {"allow", Shape::many, read_allow},
     {"http", Shape::one, read_http},
     {"line", Shape::one, nullptr},
     {"anvil", Shape::one, nullptr},
@@ -301,32 +286,6 @@ void note_unknown_sections(const toml::table &root, Mistakes &mistakes)
     }
 }
 
-Result<std::string> read_file(const std::string &path)
-{
-    const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    std::string text(file_bytes_max + 1, '\0');
-    std::size_t size = 0;
-
-    if (!file)
-        return Error::system("read " + path);
-    while (size < text.size()) {
-        const auto count = ::read(file.get(), text.data() + size, text.size() - size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return Error::system("read " + path);
-        if (count == 0)
-            break;
-        size += static_cast<std::size_t>(count);
-    }
-    if (size > file_bytes_max)
-        return Error{"read " + path + ": larger than a configuration may be, " +
-                         std::to_string(file_bytes_max) + " bytes",
-                     EFBIG};
-    text.resize(size);
-    return text;
-}
-
 } // namespace
 
 Result<Config> parse_config(std::string_view text, std::string file, Purpose purpose)
@@ -341,6 +300,7 @@ Result<Config> parse_config(std::string_view text, std::string file, Purpose pur
     draft.purpose = purpose;
     for (const auto &section : sections)
         read_section(section, *root, draft, mistakes);
+    check_limited_networks(draft, mistakes);
     note_unknown_sections(*root, mistakes);
     if (!root->contains("service"))
         mistakes.add({}, "no service is named: expected at least one [[service]]");
@@ -351,7 +311,7 @@ Result<Config> parse_config(std::string_view text, std::string file, Purpose pur
 
 Result<Config> load_config(const std::string &path, Purpose purpose)
 {
-    const auto text = read_file(path);
+    const auto text = read_file(path, file_bytes_max, "a configuration");
     if (!text)
         return text.error();
     return parse_config(*text, path, purpose);
@@ -359,7 +319,7 @@ Result<Config> load_config(const std::string &path, Purpose purpose)
 
 Result<std::string> load_pin_dir(const std::string &path)
 {
-    const auto text = read_file(path);
+    const auto text = read_file(path, file_bytes_max, "a configuration");
     if (!text)
         return text.error();
     const auto root = parse_toml(*text, path);

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t name_bytes_max = 63;
 constexpr std::size_t interface_bytes_max = 15; ///< IFNAMSIZ without its zero
+constexpr std::size_t reason_bytes_max = 200;
+constexpr std::uint64_t rate_second_max = 1'000'000;
 
 struct Unit {
     char letter;
@@ -32,6 +34,26 @@ std::string duration_text(std::chrono::seconds duration)
     return {};
 }
 
+/// "10/s". Spans of a day and more are for windows: a budget that fills so slowly limits nobody.
+std::optional<Limit::Rate> parse_rate(const std::string &text)
+{
+    const auto slash = text.find('/');
+    std::uint32_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+
+    if (slash == std::string::npos || slash + 2 != text.size())
+        return std::nullopt;
+    if (error != std::errc{} || end != text.data() + slash)
+        return std::nullopt;
+    for (const auto &unit : units) {
+        const auto seconds = static_cast<std::uint64_t>(unit.length.count());
+        if (text.back() == unit.letter && unit.letter != 'd' && count >= 1 &&
+            count <= rate_second_max * seconds)
+            return Limit::Rate{count, unit.length};
+    }
+    return std::nullopt;
+}
+
 std::optional<std::chrono::seconds> parse_duration(const std::string &text)
 {
     std::uint32_t count = 0; // 32 bits of days are far from overflowing 64 bits of seconds
@@ -48,6 +70,18 @@ std::optional<std::chrono::seconds> parse_duration(const std::string &text)
 bool is_control(char c)
 {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+/// Also the control characters beyond ASCII, U+0080 to U+009F: terminals know them too.
+bool has_control(std::string_view text)
+{
+    for (std::size_t i = 0; i < text.size(); i++) {
+        const bool is_beyond_ascii = text[i] == '\xc2' && i + 1 < text.size() &&
+                                     static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (is_control(text[i]) || is_beyond_ascii)
+            return true;
+    }
+    return false;
 }
 
 bool is_name_character(char c)
@@ -112,6 +146,52 @@ Rule<std::optional<std::chrono::seconds>> duration_or_off(std::chrono::seconds m
                 const auto value = length.read(scalar);
                 return value ? std::optional<Interval>{*value} : std::nullopt;
             }};
+}
+
+Rule<Limit::Rate> rate()
+{
+    return text_rule<Limit::Rate>("a rate in s, m or h such as \"10/s\", from \"1/h\" to \"" +
+                                      std::to_string(rate_second_max) + "/s\"",
+                                  parse_rate);
+}
+
+Rule<std::chrono::sys_seconds> moment()
+{
+    using namespace std::chrono;
+    static constexpr sys_seconds first{};
+    static constexpr sys_seconds end = sys_days{year{2200} / January / 1};
+
+    return {"a date and time with an offset, such as 2026-12-31T00:00:00Z, of the years 1970 to "
+            "2199",
+            [](const Scalar &scalar) -> std::optional<sys_seconds> {
+                const auto *value = std::get_if<sys_seconds>(&scalar);
+                const bool good = value != nullptr && *value >= first && *value < end;
+                return good ? std::optional{*value} : std::nullopt;
+            }};
+}
+
+Rule<Block> holder()
+{
+    return text_rule<Block>("a prefix length of one holder, such as \"0.0.0.0/32\" or \"::/64\"",
+                            [](const std::string &text) -> std::optional<Block> {
+                                const auto parsed = Block::parse(text);
+                                const bool good =
+                                    parsed && text.find('/') != std::string::npos &&
+                                    !Block::has_host_bits(text) &&
+                                    parsed->first() == Block::all(parsed->family()).first();
+                                return good ? std::optional{*parsed} : std::nullopt;
+                            });
+}
+
+Rule<std::string> reason()
+{
+    const auto expected =
+        "at most " + std::to_string(reason_bytes_max) + " bytes without control characters";
+
+    return text_rule<std::string>(expected, [](const std::string &text) {
+        const bool good = text.size() <= reason_bytes_max && !has_control(text);
+        return good ? std::optional{text} : std::nullopt;
+    });
 }
 
 Rule<std::string> absolute_path(std::size_t bytes_max)

@@ -16,12 +16,15 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "config/config.hpp"
 #include "core/monitor.hpp"
 
 namespace tallygate::config {
 
-/// A value as the file has it. Dates, arrays and the like are monostate: no setting takes them.
-using Scalar = std::variant<std::monostate, bool, std::int64_t, std::string>;
+/// A value as the file has it. A date and time with an offset is a moment. Other dates, arrays
+/// and the like are monostate: no setting takes them.
+using Scalar =
+    std::variant<std::monostate, bool, std::int64_t, std::string, std::chrono::sys_seconds>;
 
 template <typename T>
 struct Rule {
@@ -74,9 +77,18 @@ Rule<std::chrono::seconds> duration(std::chrono::seconds min, std::chrono::secon
 /// A duration, or nothing for "off".
 Rule<std::optional<std::chrono::seconds>> duration_or_off(std::chrono::seconds min,
                                                           std::chrono::seconds max);
+/// "10/s", "600/m", "3600/h": at least one, and at most 1,000,000 a second.
+Rule<Limit::Rate> rate();
+/// A date and time with an offset, of years that nanoseconds of Unix time can count.
+Rule<std::chrono::sys_seconds> moment();
+/// What a prefix length is written as: zeros and a length, such as 0.0.0.0/24.
+Rule<Block> holder();
+/// Why something was done: at most 200 bytes, without control characters.
+Rule<std::string> reason();
 /// From / on, without control characters, at most `bytes_max` long.
 Rule<std::string> absolute_path(std::size_t bytes_max);
-/// Of a service or a network: it becomes a label, a word of the CLI and a record of the kernel.
+/// Of a service, a network or a limit: it becomes a label, a word of the CLI and a record of the
+/// kernel.
 Rule<std::string> name();
 /// As the kernel takes it: 1 to 15 bytes, no slash, colon or blank. Whether it exists is the
 /// daemon's question.

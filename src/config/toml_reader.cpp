@@ -79,6 +79,17 @@ std::size_t distance(std::string_view left, std::string_view right)
     return row.back();
 }
 
+/// With the fraction of its second left out. The parser has checked that the day exists.
+std::chrono::sys_seconds unix_time(const toml::date_time &moment)
+{
+    using namespace std::chrono;
+    const year_month_day date{year{moment.date.year}, month{moment.date.month},
+                              day{moment.date.day}};
+
+    return sys_days{date} + hours{moment.time.hour} + minutes{moment.time.minute} +
+           seconds{moment.time.second} - minutes{moment.offset->minutes};
+}
+
 std::string joined(const std::vector<std::string> &words)
 {
     std::string text;
@@ -146,7 +157,12 @@ void TableReader::note_missing(std::string_view key, std::string_view expected)
 
 void TableReader::note(std::string_view key, std::string_view what)
 {
-    mistakes_.add(position(key), full_name(key) + " " + std::string(what));
+    note(key, position(key), what);
+}
+
+void TableReader::note(std::string_view key, SourcePosition position, std::string_view what)
+{
+    mistakes_.add(position, full_name(key) + " " + std::string(what));
 }
 
 void TableReader::note(std::string what)
@@ -220,6 +236,8 @@ Scalar TableReader::scalar(const toml::node &node)
         return integer->get();
     if (const auto *boolean = node.as_boolean())
         return boolean->get();
+    if (const auto *moment = node.as_date_time(); moment != nullptr && moment->get().offset)
+        return unix_time(moment->get());
     return std::monostate{};
 }
 

@@ -121,6 +121,8 @@ public:
     void note_missing(std::string_view key, std::string_view expected);
     /// Notes "SECTION.KEY <what>" at the key's value; the key must be there.
     void note(std::string_view key, std::string_view what);
+    /// Notes "SECTION.KEY <what>" at a value that was read, such as an element of an array.
+    void note(std::string_view key, SourcePosition position, std::string_view what);
     /// Notes `what` at the table.
     void note(std::string what);
 

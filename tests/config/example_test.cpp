@@ -40,6 +40,8 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.gate.ipv6_source_bits, right.gate.ipv6_source_bits);
     EXPECT_EQ(left.gate.sources_max, right.gate.sources_max);
     EXPECT_EQ(left.gate.claims_max, right.gate.claims_max);
+    EXPECT_EQ(left.gate.rates_max, right.gate.rates_max);
+    EXPECT_EQ(left.gate.lists_max, right.gate.lists_max);
     EXPECT_EQ(left.gate.flows_max, right.gate.flows_max);
     EXPECT_EQ(left.gate.pending_max, right.gate.pending_max);
     EXPECT_EQ(left.gate.networks_max, right.gate.networks_max);
@@ -48,6 +50,10 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.reconcile.idle_half_closed, right.reconcile.idle_half_closed);
     EXPECT_EQ(left.reconcile.idle_closing, right.reconcile.idle_closing);
     EXPECT_EQ(left.state.dir, right.state.dir);
+    EXPECT_EQ(left.state.remember_proven, right.state.remember_proven);
+    EXPECT_EQ(left.lists.widest_ipv4, right.lists.widest_ipv4);
+    EXPECT_EQ(left.lists.widest_ipv6, right.lists.widest_ipv6);
+    EXPECT_EQ(left.lists.blocks_max, right.lists.blocks_max);
     EXPECT_EQ(left.control.socket, right.control.socket);
     EXPECT_EQ(left.windows.monitors, right.windows.monitors);
 }
@@ -65,6 +71,9 @@ TEST(ConfigExample, IsGoodAsItStands)
     ASSERT_TRUE(parsed) << parsed.error().message;
     expect_equal(*parsed, defaults());
     EXPECT_EQ(parsed->services.size(), 1U);
+    EXPECT_TRUE(parsed->limits.empty());
+    EXPECT_TRUE(parsed->blocks.empty());
+    EXPECT_TRUE(parsed->allows.empty());
     EXPECT_FALSE(parsed->http.listen);
 }
 
@@ -75,14 +84,18 @@ TEST(ConfigExample, ShowsTheDefaultsInItsComments)
     expect_equal(*parsed, defaults());
     EXPECT_EQ(parsed->services.size(), 2U);
     EXPECT_EQ(parsed->networks.size(), 1U);
+    EXPECT_EQ(parsed->limits.size(), 3U);
+    EXPECT_EQ(parsed->blocks.size(), 2U);
+    EXPECT_EQ(parsed->allows.size(), 1U);
     EXPECT_TRUE(parsed->http.listen);
 }
 
 TEST(ConfigExample, LeavesNoSettingOut)
 {
     static const std::regex known{R"(no setting: expected one of ([^\n]*))"};
-    const char *headers[] = {"[state]",   "[control]",   "[[service]]",
-                             "[windows]", "[[network]]", "[http]"};
+    const char *headers[] = {"[state]",     "[control]",   "[[service]]", "[windows]",
+                             "[[network]]", "[[limit]]",   "[lists]",     "[[block]]",
+                             "[[allow]]",   "[reconcile]", "[http]"};
     std::size_t settings = 0;
 
     const auto check = [&](const std::string &text) {
@@ -100,7 +113,7 @@ TEST(ConfigExample, LeavesNoSettingOut)
     check(in_gate("what-is-this = 1"));
     for (const char *header : headers)
         check(after(std::string(header) + "\nwhat-is-this = 1"));
-    EXPECT_GE(settings, 20U);
+    EXPECT_GE(settings, 40U);
 }
 
 } // namespace

@@ -94,16 +94,21 @@ const struct {
     {"each IPv6 address a source", in_gate("ipv6_source_bits = 128"), [](const Config &config) {
         return config.gate.ipv6_source_bits == 128; }},
     {"the smallest tables",
-     in_gate("sources_max = 16\nclaims_max = 17\nflows_max = 18\npending_max = 32\n"
-             "networks_max = 1"),
+     in_gate("sources_max = 16\nclaims_max = 16\nflows_max = 18\npending_max = 32\n"
+             "networks_max = 1\nrates_max = 16\nlists_max = 1"),
      [](const Config &config) {
-        return config.gate.sources_max == 16 && config.gate.claims_max == 17 &&
+        return config.gate.sources_max == 16 && config.gate.claims_max == 16 &&
                config.gate.flows_max == 18 && config.gate.pending_max == 32 &&
-               config.gate.networks_max == 1; }},
+               config.gate.networks_max == 1 && config.gate.rates_max == 16 &&
+               config.gate.lists_max == 1; }},
     {"the largest table", in_gate("flows_max = 67_108_864"), [](const Config &config) {
         return config.gate.flows_max == 67'108'864; }},
     {"a directory of state", after("[state]\ndir = \"/srv/tallygate\""),
      [](const Config &config) { return config.state.dir == "/srv/tallygate"; }},
+    {"proven sources forgotten at a reboot", after("[state]\nremember_proven = \"off\""),
+     [](const Config &config) { return !config.state.remember_proven; }},
+    {"proven sources remembered for a year", after("[state]\nremember_proven = \"365d\""),
+     [](const Config &config) { return config.state.remember_proven == 365 * 24h; }},
     {"the longest socket", after("[control]\nsocket = \"/" + std::string(106, 's') + "\""),
      [](const Config &config) { return config.control.socket.size() == 107; }},
     {"no HTTP unless it is named", after("[http]"), [](const Config &config) {

@@ -92,12 +92,14 @@ const Row file_rows[] = {
 const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
-         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], [http]"},
+         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
+         "[[limit]], [lists], [[block]], [[allow]], [http]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
-         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], [http]"},
+         "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
+         "[[limit]], [lists], [[block]], [[allow]], [http]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -108,8 +110,12 @@ const Row section_rows[] = {
      "t.toml:1:11: service is empty: expected [[service]]"},
     {"a list of something else", "service = [25]\n" + gate,
      "t.toml:1:12: service has 25: expected [[service]]"},
-    {"limits, which are for later", after("[[limit]]\nname = \"per-source\""),
-     "t.toml:6:1: [[limit]] is not in this version yet: expected a file without it"},
+    {"one limit where there may be many", after("[limit]\nname = \"per-source\""),
+     "t.toml:6:1: limit is a table: expected [[limit]]"},
+    {"one block where there may be many", after("[block]\ncidrs = [\"192.0.2.0/24\"]"),
+     "t.toml:6:1: block is a table: expected [[block]]"},
+    {"many tables of lists", after("[[lists]]"),
+     "t.toml:6:1: lists is an array: expected [lists]"},
     {"line, which is for later", after("[line]"),
      "t.toml:6:1: [line] is not in this version yet: expected a file without it"},
     {"anvil, which is for later", after("[anvil]"),
@@ -124,7 +130,7 @@ const Row key_rows[] = {
     {"a misspelt key", in_gate("atach = \"auto\""),
      "t.toml:3:1: gate.atach is no setting: did you mean attach?"},
     {"a key that nobody knows", after("[state]\ncolour = \"red\""),
-     "t.toml:7:1: state.colour is no setting: expected one of dir"},
+     "t.toml:7:1: state.colour is no setting: expected one of dir, remember_proven"},
     {"a key with a line break", after("[state]\n\"di\\nr\" = 1"),
      "t.toml:7:1: state.\"di\\u000Ar\" is no setting: did you mean dir?"},
     {"a key of another section", after("[http]\nsocket = \"/run/http\""),
@@ -243,7 +249,14 @@ const Row gate_rows[] = {
     {"a table of sources that is too small", in_gate("sources_max = 15"),
      "t.toml:3:15: gate.sources_max is 15: expected a number from 16 to 67108864"},
     {"a table of claims that is too large", in_gate("claims_max = 67108865"),
-     "t.toml:3:14: gate.claims_max is 67108865: expected a number from 16 to 67108864"},
+     "t.toml:3:14: gate.claims_max is 67108865: "
+         "expected a power of two from 16 to 67108864"},
+    {"claims that are no power of two", in_gate("claims_max = 1000000"),
+     "t.toml:3:14: gate.claims_max is 1000000: expected a power of two from 16 to 67108864"},
+    {"rates that are no power of two", in_gate("rates_max = 17"),
+     "t.toml:3:13: gate.rates_max is 17: expected a power of two from 16 to 67108864"},
+    {"no room for a list", in_gate("lists_max = 0"),
+     "t.toml:3:13: gate.lists_max is 0: expected a number from 1 to 16777216"},
     {"a table of flows of negative size", in_gate("flows_max = -1"),
      "t.toml:3:13: gate.flows_max is -1: expected a number from 16 to 67108864"},
     {"a size with a fraction", in_gate("flows_max = 1e6"),
@@ -262,6 +275,9 @@ const Row place_rows[] = {
      "t.toml:7:7: state.dir is \"state\": expected an absolute path of at most 4095 bytes"},
     {"an empty directory of state", after("[state]\ndir = \"\""),
      "t.toml:7:7: state.dir is \"\": expected an absolute path of at most 4095 bytes"},
+    {"remembering for ever", after("[state]\nremember_proven = \"2y\""),
+     "t.toml:7:19: state.remember_proven is \"2y\": "
+         "expected a duration from \"1m\" to \"365d\", in s, m, h or d, or \"off\""},
     {"a relative socket", after("[control]\nsocket = \"./control.sock\""),
      "t.toml:7:10: control.socket is \"./control.sock\": "
          "expected an absolute path of at most 107 bytes"},
@@ -450,7 +466,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
 {
     expect_mistakes({"five of them",
                      "[http]\nlisten = 1\n[gate]\ninterfaces = [\"eth0\", \"a b\"]\nmod = 1\n"
-                     "mode = \"drop\"\n[[limit]]\n" +
+                     "mode = \"drop\"\n[anvil]\n" +
                          service,
                      "t.toml:2:10: http.listen is 1: expected an address and port such as "
                      "\"192.0.2.1:25\" or \"[2001:db8::1]:25\"\n"
@@ -458,7 +474,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
                      "1 to 15 bytes without blanks, slashes and colons\n"
                      "t.toml:5:1: gate.mod is no setting: did you mean mode?\n"
                      "t.toml:6:8: gate.mode is \"drop\": expected observe or enforce\n"
-                     "t.toml:7:1: [[limit]] is not in this version yet: "
+                     "t.toml:7:1: [anvil] is not in this version yet: "
                      "expected a file without it"});
 }
 
