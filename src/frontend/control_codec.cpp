@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "core/policy.hpp"
+
 namespace tallygate::frontend {
 namespace {
 
@@ -175,6 +177,48 @@ public:
         return core::TopBy::connections;
     }
 
+    std::optional<Address> address(std::string_view name)
+    {
+        const auto value = text(name);
+        return value ? taken(Address::parse(*value)) : std::nullopt;
+    }
+
+    std::optional<std::chrono::seconds> span(std::string_view name)
+    {
+        const auto value = text(name);
+        return value ? taken(core::parse_span(*value)) : std::nullopt;
+    }
+
+    std::string reason()
+    {
+        const auto value = text("reason").value_or("");
+        if (const auto fits = core::check_reason(value); !fits)
+            refuse(fits.error().message);
+        return value;
+    }
+
+    /// The word of one of `all`, if the parameter is given.
+    template <typename T, std::size_t Count>
+    std::optional<T> one_of(std::string_view name, const std::array<T, Count> &all,
+                            std::string_view (*name_of)(T))
+    {
+        const auto value = text(name);
+        if (!value)
+            return std::nullopt;
+        ControlRefusal refusal;
+        std::string known;
+        for (const T each : all) {
+            if (*value == name_of(each))
+                return each;
+            refusal.known.emplace_back(name_of(each));
+            known += (known.empty() ? "" : " or ") + refusal.known.back();
+        }
+        refusal.message =
+            "parameter '" + std::string(name) + "': expected " + known + ", not '" + *value + "'";
+        refuse(std::move(refusal));
+        return std::nullopt;
+    }
+
     const std::optional<ControlRefusal> &refusal() const { return refusal_; }
 
 private:
@@ -193,6 +237,15 @@ private:
         if (text(*name))
             refuse("parameter '" + *name + "' is given twice");
         parameters_.push_back({*name, *value});
+    }
+
+    template <typename T>
+    std::optional<T> taken(const Result<T> &read)
+    {
+        if (read)
+            return *read;
+        refuse(read.error().message);
+        return std::nullopt;
     }
 
     void refuse(std::string message) { refuse(ControlRefusal{.message = std::move(message)}); }
@@ -242,6 +295,58 @@ ControlRequest parse_top(Parameters &parameters)
     return request;
 }
 
+ControlRequest parse_reload(Parameters &parameters)
+{
+    return ReloadRequest{.remote_address = parameters.address("operator")};
+}
+
+template <core::ListKind kind>
+ControlRequest parse_add(Parameters &parameters)
+{
+    return ListAddRequest{.kind = kind,
+                          .block = parameters.required_block(),
+                          .asked = parameters.asked(),
+                          .span = parameters.span("for"),
+                          .reason = parameters.reason(),
+                          .remote_address = parameters.address("operator")};
+}
+
+template <core::ListKind kind>
+ControlRequest parse_remove(Parameters &parameters)
+{
+    return ListRemoveRequest{.kind = kind,
+                             .block = parameters.required_block(),
+                             .asked = parameters.asked(),
+                             .remote_address = parameters.address("operator")};
+}
+
+ControlRequest parse_lists(Parameters &parameters)
+{
+    constexpr std::array kinds = {core::ListKind::allow, core::ListKind::block};
+    ListsRequest request;
+    request.kind = parameters.one_of("kind", kinds, core::list_kind_name);
+    if (const auto rows = parameters.number("rows", 1, ListsRequest::rows_max))
+        request.rows = *rows;
+    return request;
+}
+
+ControlRequest parse_explain(Parameters &parameters)
+{
+    parameters.required_text("address");
+    return ExplainRequest{.address = parameters.address("address").value_or(Address{}),
+                          .service = parameters.text("service")};
+}
+
+ControlRequest parse_mode(Parameters &parameters)
+{
+    constexpr std::array modes = {core::Mode::observe, core::Mode::enforce};
+    parameters.required_text("mode");
+    return ModeRequest{
+        .mode = parameters.one_of("mode", modes, core::mode_name).value_or(core::Mode::observe),
+        .confirm = parameters.span("confirm"),
+        .remote_address = parameters.address("operator")};
+}
+
 template <typename T>
 ControlRequest parse_nothing(Parameters &)
 {
@@ -253,6 +358,12 @@ constexpr std::array<std::string_view, 6> count_parameters = {"cidr", "monitor",
                                                               "end",  "event",   "service"};
 constexpr std::array<std::string_view, 5> top_parameters = {"cidr", "service", "by", "monitor",
                                                             "rows"};
+constexpr std::array<std::string_view, 1> reload_parameters = {"operator"};
+constexpr std::array<std::string_view, 4> add_parameters = {"cidr", "for", "reason", "operator"};
+constexpr std::array<std::string_view, 2> remove_parameters = {"cidr", "operator"};
+constexpr std::array<std::string_view, 2> lists_parameters = {"kind", "rows"};
+constexpr std::array<std::string_view, 2> explain_parameters = {"address", "service"};
+constexpr std::array<std::string_view, 3> mode_parameters = {"mode", "confirm", "operator"};
 
 struct Route {
     std::string_view path;
@@ -267,7 +378,15 @@ constexpr Route routes[] = {
     {"/v1/top", "GET", top_parameters, parse_top},
     {"/v1/networks", "GET", {}, parse_nothing<NetworksRequest>},
     {"/v1/status", "GET", {}, parse_nothing<StatusRequest>},
-    {"/v1/reload", "POST", {}, parse_nothing<ReloadRequest>},
+    {"/v1/lists", "GET", lists_parameters, parse_lists},
+    {"/v1/limits", "GET", {}, parse_nothing<LimitsRequest>},
+    {"/v1/explain", "GET", explain_parameters, parse_explain},
+    {"/v1/block", "POST", add_parameters, parse_add<core::ListKind::block>},
+    {"/v1/block/remove", "POST", remove_parameters, parse_remove<core::ListKind::block>},
+    {"/v1/allow", "POST", add_parameters, parse_add<core::ListKind::allow>},
+    {"/v1/allow/remove", "POST", remove_parameters, parse_remove<core::ListKind::allow>},
+    {"/v1/mode", "POST", mode_parameters, parse_mode},
+    {"/v1/reload", "POST", reload_parameters, parse_reload},
     {"/metrics", "GET", {}, parse_nothing<MetricsRequest>},
     {"/", "GET", {}, parse_nothing<PageRequest>},
 };
@@ -305,6 +424,17 @@ std::variant<ControlRequest, ControlRefusal> parse_control(std::string_view meth
     if (parameters.refusal())
         return *parameters.refusal();
     return request;
+}
+
+bool is_for_everybody(const ControlRequest &request)
+{
+    return std::holds_alternative<LiveRequest>(request) ||
+           std::holds_alternative<CountRequest>(request) ||
+           std::holds_alternative<TopRequest>(request) ||
+           std::holds_alternative<NetworksRequest>(request) ||
+           std::holds_alternative<StatusRequest>(request) ||
+           std::holds_alternative<MetricsRequest>(request) ||
+           std::holds_alternative<PageRequest>(request);
 }
 
 std::string_view top_by_name(core::TopBy by)

@@ -4,11 +4,15 @@
 // what would have been right. Pure functions over bytes. docs/control.md is their contract.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "core/lists.hpp"
 #include "core/question.hpp"
 
 namespace tallygate::frontend {
@@ -37,10 +41,53 @@ struct NetworksRequest {};
 struct StatusRequest {};
 struct MetricsRequest {};
 struct PageRequest {};
-struct ReloadRequest {};
+struct LimitsRequest {};
 
-using ControlRequest = std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest,
-                                    StatusRequest, MetricsRequest, PageRequest, ReloadRequest>;
+/// The operator's own address: where the connection comes from on which he works.
+using RemoteAddress = std::optional<Address>;
+
+struct ReloadRequest {
+    RemoteAddress remote_address = {};
+};
+
+struct ListAddRequest {
+    core::ListKind kind = core::ListKind::block;
+    Block block = Block::all(Family::ipv4);
+    AskedBlock asked = {};
+    std::optional<std::chrono::seconds> span = {};
+    std::string reason = {};
+    RemoteAddress remote_address = {};
+};
+
+struct ListRemoveRequest {
+    core::ListKind kind = core::ListKind::block;
+    Block block = Block::all(Family::ipv4);
+    AskedBlock asked = {};
+    RemoteAddress remote_address = {};
+};
+
+struct ListsRequest {
+    static constexpr std::uint32_t rows_max = 10'000;
+
+    std::optional<core::ListKind> kind = {}; ///< both, if it is not given
+    std::size_t rows = 1'000;
+};
+
+struct ExplainRequest {
+    Address address = {};
+    std::optional<std::string> service = {}; ///< all, if it is not given
+};
+
+struct ModeRequest {
+    core::Mode mode = core::Mode::observe;
+    std::optional<std::chrono::seconds> confirm = {};
+    RemoteAddress remote_address = {};
+};
+
+using ControlRequest =
+    std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest, StatusRequest,
+                 MetricsRequest, PageRequest, ReloadRequest, ListAddRequest, ListRemoveRequest,
+                 ListsRequest, LimitsRequest, ExplainRequest, ModeRequest>;
 
 struct ControlRefusal {
     unsigned status = 400; ///< of HTTP
@@ -51,6 +98,10 @@ struct ControlRefusal {
 
 std::variant<ControlRequest, ControlRefusal> parse_control(std::string_view method,
                                                            std::string_view target);
+
+/// Whether clients of a read-only listener may ask for it: no writes, and nothing of who is on
+/// which list, and why.
+bool is_for_everybody(const ControlRequest &request);
 
 /// "connections", "live" or "syn", as `by=` takes it.
 std::string_view top_by_name(core::TopBy by);

@@ -1,84 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "frontend/control_json.hpp"
 
-#include <boost/json.hpp>
-
-#include <array>
-#include <charconv>
-#include <cmath>
+#include "frontend/json_text.hpp"
+#include "frontend/safety_json.hpp"
 
 namespace tallygate::frontend {
 namespace {
 
 namespace json = boost::json;
-
-constexpr int schema = 1;
-
-/// Boost writes 1.5e9 as "1.5E9": right, and no joy in a shell. The shortest decimal that
-/// reads back as the same number, without an exponent.
-std::string number_text(double number)
-{
-    std::array<char, 512> buffer;
-
-    if (!std::isfinite(number))
-        return "null";
-    const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
-                                            std::chars_format::fixed);
-    return {buffer.data(), end};
-}
-
-std::string value_text(const json::value &value)
-{
-    if (const auto *object = value.if_object()) {
-        std::string text = "{";
-        for (const auto &[key, each] : *object) {
-            text += text.size() > 1 ? "," : "";
-            text += json::serialize(key) + ":" + value_text(each);
-        }
-        return text + "}";
-    }
-    if (const auto *array = value.if_array()) {
-        std::string text = "[";
-        for (const auto &each : *array) {
-            text += text.size() > 1 ? "," : "";
-            text += value_text(each);
-        }
-        return text + "]";
-    }
-    return value.is_double() ? number_text(value.get_double()) : json::serialize(value);
-}
-
-std::string line(const json::object &object)
-{
-    return value_text(object) + "\n";
-}
-
-/// Unix seconds, to the microsecond: a double has no room for more.
-double seconds(core::UnixTime time)
-{
-    const auto whole =
-        std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
-    return static_cast<double>(whole.count()) / 1e6;
-}
-
-double seconds(std::chrono::nanoseconds span)
-{
-    return std::chrono::duration<double>(span).count();
-}
-
-template <typename T>
-json::value optional_text(const std::optional<T> &text)
-{
-    return text ? json::value(json::string(*text)) : json::value(nullptr);
-}
-
-json::array array_of(const std::vector<std::string> &texts)
-{
-    json::array array;
-    for (const auto &text : texts)
-        array.emplace_back(text);
-    return array;
-}
 
 json::object answer_object(const core::Answer &answer)
 {
@@ -97,12 +26,6 @@ void add_block(json::object &object, const Block &block, const AskedBlock &asked
     object["cidr"] = block.text();
     object["asked"] = asked.text;
     object["folded"] = asked.folded;
-}
-
-json::object tally_object(const core::Tally &tally)
-{
-    return {{"live", tally.live()}, {"opened", tally.opened},   {"closed", tally.closed},
-            {"syn", tally.syn},     {"dropped", tally.dropped}, {"would_drop", tally.would_drop}};
 }
 
 /// {"name": ..., <the tally>, "families": {"ipv4": {...}, "ipv6": {...}}}
@@ -161,15 +84,6 @@ json::object verdicts_object(const std::vector<core::VerdictCount> &verdicts)
         hook.get_object()[count.verdict] = count.packets;
     }
     return hooks;
-}
-
-template <typename T>
-json::array array_of(const std::vector<T> &items, json::object (*object_of)(const T &))
-{
-    json::array array;
-    for (const auto &item : items)
-        array.push_back(object_of(item));
-    return array;
 }
 
 } // namespace
@@ -258,6 +172,7 @@ std::string status_json(const StatusReport &report)
                  {"as_of", seconds(report.now)},
                  {"uptime_seconds", seconds(report.now - daemon.started)},
                  {"mode", gate.mode},
+                 {"mode_set", mode_object(daemon.mode)},
                  {"strict", gate.strict},
                  {"pin_dir", gate.pin_dir},
                  {"layout", gate.layout},
@@ -269,6 +184,8 @@ std::string status_json(const StatusReport &report)
                  {"services", array_of(report.services, service_object)},
                  {"monitors", array_of(monitors)},
                  {"tables", array_of(gate.tables, table_object)},
+                 {"lists", lists_object(daemon.lists)},
+                 {"audit_failures", daemon.audit_failures},
                  {"reconcile", reconcile_object(gate.reconcile)},
                  {"verdicts", verdicts_object(report.verdicts)}});
 }

@@ -30,6 +30,7 @@ struct StatusReport {
     std::vector<ServiceTallies> services;
     std::vector<core::VerdictCount> verdicts;
     std::vector<core::NetworkCounts> networks;
+    std::vector<core::LimitCounts> limits;
     std::vector<core::Monitor> monitors;
 
     /// The gate's and the daemon's, together.

@@ -143,6 +143,39 @@ void add_reconcile(Families &families, const core::ReconcileStatus &reconcile)
     }
 }
 
+void add_limits(Families &families, const std::vector<core::LimitCounts> &limits)
+{
+    Family dropped{"tallygate_limit_dropped_total", "SYNs that the limit has dropped.",
+                   MetricType::Counter};
+    Family would_drop{"tallygate_limit_would_drop_total",
+                      "SYNs that the limit would drop, were it enforced.", MetricType::Counter};
+    for (const auto &limit : limits) {
+        dropped.add({{"limit", limit.name}}, static_cast<double>(limit.dropped));
+        would_drop.add({{"limit", limit.name}}, static_cast<double>(limit.would_drop));
+    }
+    dropped.move_to(families);
+    would_drop.move_to(families);
+}
+
+void add_lists(Families &families, const ListFacts &lists)
+{
+    Family entries{"tallygate_list_entries", "Entries on the lists.", MetricType::Gauge};
+    entries.add({{"kind", "allow"}}, static_cast<double>(lists.allow));
+    entries.add({{"kind", "block"}}, static_cast<double>(lists.block));
+    entries.move_to(families);
+
+    Family breaker{"tallygate_block_breaker_open",
+                   "1 while so many blocks set by control are in force that no more are taken.",
+                   MetricType::Gauge};
+    breaker.add({}, lists.is_breaker_open ? 1 : 0);
+    breaker.move_to(families);
+
+    Family swap{"tallygate_list_swap_seconds_last",
+                "How long it took to give the gate all lists anew.", MetricType::Gauge};
+    swap.add({}, std::chrono::duration<double>(lists.swap_last).count());
+    swap.move_to(families);
+}
+
 void add_daemon(Families &families, const StatusReport &report)
 {
     const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
@@ -162,6 +195,10 @@ void add_daemon(Families &families, const StatusReport &report)
         seconds(report.daemon.started.time_since_epoch()));
     add("tallygate_counting_since_seconds", "When the gate began to count, in Unix time.", {},
         seconds(report.gate.counting_since.time_since_epoch()));
+    Family failures{"tallygate_audit_failures_total",
+                    "Records of the audit log that could not be written.", MetricType::Counter};
+    failures.add({}, static_cast<double>(report.daemon.audit_failures));
+    failures.move_to(families);
     add("tallygate_warnings", "Warnings that `tallygate status` shows.", {},
         static_cast<double>(report.warnings().size()));
 }
@@ -205,6 +242,8 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_services(families, report.services);
     add_networks(families, report.networks);
     add_reconcile(families, report.gate.reconcile);
+    add_limits(families, report.limits);
+    add_lists(families, report.daemon.lists);
     add_daemon(families, report);
     add_servers(families, servers);
     std::ostringstream out;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/policy.hpp"
 #include "frontend/control_metrics.hpp"
 #include "frontend/control_page.hpp"
 
@@ -23,10 +24,49 @@ net::Response refusal_response(const ControlRefusal &refusal)
             .allow = refusal.allow};
 }
 
+/// Names of services are taken in any case.
+std::string lower(std::string name)
+{
+    std::ranges::transform(name, name.begin(), [](char letter) {
+        return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
+    });
+    return name;
+}
+
+Asker asker_of(const std::optional<net::Peer> &peer, const RemoteAddress &remote_address)
+{
+    Asker asker{.remote_address = remote_address};
+    if (peer) {
+        asker.uid = peer->uid;
+        asker.pid = peer->pid;
+    }
+    return asker;
+}
+
+/// For the errors of Actions.
+net::Response refused_response(const Error &error)
+{
+    const auto status = [&] {
+        switch (static_cast<core::Refused>(error.code)) {
+        case core::Refused::malformed:
+            return 400U;
+        case core::Refused::by_protection:
+            return 403U;
+        case core::Refused::unknown:
+            return 404U;
+        case core::Refused::no_room:
+            break;
+        }
+        return 500U;
+    }();
+    return refusal_response({.status = status, .message = error.message});
+}
+
 } // namespace
 
-ControlService::ControlService(core::Questions &questions, const DaemonFacts &facts, Reload reload)
-    : questions_(questions), facts_(facts), reload_(std::move(reload))
+ControlService::ControlService(core::Questions &questions, const DaemonFacts &facts,
+                               Actions &actions)
+    : questions_(questions), facts_(facts), actions_(actions)
 {
 }
 
@@ -42,14 +82,14 @@ net::Response ControlService::handle(const net::Request &request, Access access)
         return refusal_response(*refusal);
 
     const auto &control = std::get<ControlRequest>(parsed);
-    if (access == Access::read_only && std::holds_alternative<ReloadRequest>(control))
+    if (access == Access::read_only && !is_for_everybody(control))
         return refusal_response({.status = 403,
-                                 .message = "this listener is read-only: reload over the control "
-                                            "socket, or with SIGHUP"});
-    return std::visit([this](const auto &each) { return answer(each); }, control);
+                                 .message = "this listener is read-only: ask on the control "
+                                            "socket"});
+    return std::visit([&](const auto &each) { return answer(each, request.peer); }, control);
 }
 
-net::Response ControlService::answer(const LiveRequest &request)
+net::Response ControlService::answer(const LiveRequest &request, const Peer &)
 {
     const auto answer = questions_.live(request.question);
     if (!answer)
@@ -57,7 +97,7 @@ net::Response ControlService::answer(const LiveRequest &request)
     return json_response(live_json(request, *answer));
 }
 
-net::Response ControlService::answer(const CountRequest &request)
+net::Response ControlService::answer(const CountRequest &request, const Peer &)
 {
     const auto answer = questions_.count(request.question);
     if (!answer)
@@ -65,7 +105,7 @@ net::Response ControlService::answer(const CountRequest &request)
     return json_response(count_json(request, *answer));
 }
 
-net::Response ControlService::answer(const TopRequest &request)
+net::Response ControlService::answer(const TopRequest &request, const Peer &)
 {
     const auto rows = questions_.top(request.question);
     if (!rows)
@@ -79,39 +119,147 @@ net::Response ControlService::answer(const TopRequest &request)
                  *rows));
 }
 
-net::Response ControlService::answer(const NetworksRequest &)
+net::Response ControlService::answer(const NetworksRequest &, const Peer &)
 {
     return json_response(networks_json(questions_.gate().networks(), questions_.clock().now()));
 }
 
-net::Response ControlService::answer(const StatusRequest &)
+net::Response ControlService::answer(const StatusRequest &, const Peer &)
 {
     return json_response(status_json(report()));
 }
 
-net::Response ControlService::answer(const MetricsRequest &)
+net::Response ControlService::answer(const MetricsRequest &, const Peer &)
 {
     std::vector<ServerCounts> servers;
     for (const auto *server : servers_)
         servers.push_back({server->name(), server->counts()});
     StatusReport full = report();
     full.networks = questions_.gate().networks();
+    full.limits = questions_.gate().limits();
     return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
             .body = metrics_text(full, servers)};
 }
 
-net::Response ControlService::answer(const PageRequest &)
+net::Response ControlService::answer(const PageRequest &, const Peer &)
 {
     return {.content_type = "text/html; charset=utf-8", .body = page_html(report())};
 }
 
-net::Response ControlService::answer(const ReloadRequest &)
+net::Response ControlService::answer(const ReloadRequest &request, const Peer &peer)
 {
-    const auto reloaded = reload_();
+    const auto reloaded = actions_.reload(asker_of(peer, request.remote_address));
     if (!reloaded)
         return refusal_response({.status = reloaded.error().code == 0 ? 409U : 500U,
                                  .message = reloaded.error().message});
     return json_response(reloaded_json(facts_.config_file));
+}
+
+net::Response ControlService::answer(const ListAddRequest &request, const Peer &peer)
+{
+    const auto added = actions_.add({.kind = request.kind,
+                                     .block = request.block,
+                                     .span = request.span,
+                                     .reason = request.reason},
+                                    asker_of(peer, request.remote_address));
+    if (!added)
+        return refused_response(added.error());
+    return json_response(entry_json("added", request.asked, *added));
+}
+
+net::Response ControlService::answer(const ListRemoveRequest &request, const Peer &peer)
+{
+    const auto removed =
+        actions_.remove(request.kind, request.block, asker_of(peer, request.remote_address));
+    if (!removed)
+        return refused_response(removed.error());
+    return json_response(entry_json("removed", request.asked, *removed));
+}
+
+net::Response ControlService::answer(const ListsRequest &request, const Peer &)
+{
+    const auto &lists = actions_.lists();
+    const auto total = request.kind ? lists.count(*request.kind) : lists.size();
+    return json_response(entries_json(request, lists.list(request.kind, request.rows), total,
+                                      questions_.clock().now()));
+}
+
+net::Response ControlService::answer(const LimitsRequest &, const Peer &)
+{
+    const auto &gate = questions_.gate();
+    return json_response(
+        limits_json(gate.mode(), facts_.limits, gate.limits(), questions_.clock().now()));
+}
+
+net::Response ControlService::answer(const ModeRequest &request, const Peer &peer)
+{
+    const auto set =
+        actions_.set_mode(request.mode, request.confirm, asker_of(peer, request.remote_address));
+    if (!set)
+        return refused_response(set.error());
+    return json_response(mode_json(facts_.mode, questions_.clock().now()));
+}
+
+net::Response ControlService::answer(const ExplainRequest &request, const Peer &)
+{
+    const unsigned source_bits =
+        request.address.is_ipv4() ? 128 : questions_.gate().ipv6_source_bits();
+    ExplainReport report{.source = Block{request.address, source_bits},
+                         .mode = questions_.gate().mode(),
+                         .as_of = questions_.clock().now(),
+                         .entries = {},
+                         .services = {},
+                         .limits = facts_.limits};
+    report.entries = actions_.lists().find(request.address, report.as_of);
+
+    for (const auto &[name, id] : questions_.services()) {
+        if (request.service && lower(*request.service) != name)
+            continue;
+        auto explained = explain(request.address, report.source, name, id);
+        if (!explained)
+            return refusal_response({.status = 500, .message = explained.error().message});
+        report.services.push_back(std::move(*explained));
+    }
+    if (request.service && report.services.empty())
+        return refusal_response({.status = 404,
+                                 .message = "there is no service '" + *request.service + "'",
+                                 .known = known_services()});
+    return json_response(explain_json(request, report));
+}
+
+/// What the gate says, and what the ledger has counted.
+Result<ExplainedService> ControlService::explain(const Address &address, const Block &source,
+                                                 const std::string &service, core::ServiceId id)
+{
+    auto explanation = questions_.gate().explain(address, id);
+    if (!explanation)
+        return explanation.error();
+    const auto live = questions_.live({.block = source, .service = service});
+    if (!live)
+        return live.error();
+
+    ExplainedService explained{.service = service,
+                               .gate = std::move(*explanation),
+                               .monitor = {},
+                               .live = *live,
+                               .connections = {},
+                               .syn = {}};
+    if (questions_.ledger().monitors().empty())
+        return explained;
+    const auto &monitor = questions_.ledger().monitors().front();
+    explained.monitor = monitor.text();
+    core::CountQuestion question{.block = source,
+                                 .monitor = explained.monitor,
+                                 .end = monitor.windows - 1,
+                                 .service = service};
+    const auto connections = questions_.count(question);
+    question.event = core::Event::syn;
+    const auto syn = questions_.count(question);
+    if (!connections || !syn)
+        return connections ? syn.error() : connections.error();
+    explained.connections = *connections;
+    explained.syn = *syn;
+    return explained;
 }
 
 net::Response ControlService::wrong_question(const Error &error,
@@ -122,12 +270,8 @@ net::Response ControlService::wrong_question(const Error &error,
     if (error.code == static_cast<int>(core::Wrong::malformed))
         refusal.status = 400;
     if (error.code == static_cast<int>(core::Wrong::unknown)) {
-        // The core looks for the service first, and takes its name in any case.
-        std::string name = service.value_or("");
-        std::ranges::transform(name, name.begin(), [](char letter) {
-            return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-        });
-        const bool service_known = !service || questions_.services().contains(name);
+        // The core looks for the service first.
+        const bool service_known = !service || questions_.services().contains(lower(*service));
         refusal.status = 404;
         refusal.known = service_known ? known_monitors() : known_services();
     }
@@ -169,6 +313,7 @@ StatusReport ControlService::report()
             .services = service_tallies(),
             .verdicts = gate.verdicts(),
             .networks = {}, // for the metrics alone: there may be many
+            .limits = {},
             .monitors = questions_.ledger().monitors()};
 }
 

@@ -4,13 +4,14 @@
 // control_metrics and control_page write. docs/control.md is its contract.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "core/question.hpp"
+#include "frontend/actions.hpp"
 #include "frontend/control_codec.hpp"
 #include "frontend/control_json.hpp"
 #include "frontend/daemon_facts.hpp"
+#include "frontend/safety_json.hpp"
 #include "net/http.hpp"
 #include "net/http_server.hpp"
 
@@ -19,14 +20,10 @@ namespace tallygate::frontend {
 /// What a listener's clients may do.
 enum class Access { full, read_only };
 
-/// Borrows `questions` and `facts`. Not for several threads.
+/// Borrows all that it is given. Not for several threads.
 class ControlService {
 public:
-    /// Takes the configuration anew, or says why not: code 0 is a mistake in the file, which has
-    /// changed nothing; any other is the machine's errno.
-    using Reload = std::function<Result<void>()>;
-
-    ControlService(core::Questions &questions, const DaemonFacts &facts, Reload reload);
+    ControlService(core::Questions &questions, const DaemonFacts &facts, Actions &actions);
 
     net::Response handle(const net::Request &request, Access access);
     /// handle(), for a server. Borrows this.
@@ -36,15 +33,25 @@ public:
     void show_server(const net::HttpServer &server) { servers_.push_back(&server); }
 
 private:
-    net::Response answer(const LiveRequest &request);
-    net::Response answer(const CountRequest &request);
-    net::Response answer(const TopRequest &request);
-    net::Response answer(const NetworksRequest &request);
-    net::Response answer(const StatusRequest &request);
-    net::Response answer(const MetricsRequest &request);
-    net::Response answer(const PageRequest &request);
-    net::Response answer(const ReloadRequest &request);
+    using Peer = std::optional<net::Peer>; ///< who asks
 
+    net::Response answer(const LiveRequest &request, const Peer &);
+    net::Response answer(const CountRequest &request, const Peer &);
+    net::Response answer(const TopRequest &request, const Peer &);
+    net::Response answer(const NetworksRequest &request, const Peer &);
+    net::Response answer(const StatusRequest &request, const Peer &);
+    net::Response answer(const MetricsRequest &request, const Peer &);
+    net::Response answer(const PageRequest &request, const Peer &);
+    net::Response answer(const ReloadRequest &request, const Peer &peer);
+    net::Response answer(const ListAddRequest &request, const Peer &peer);
+    net::Response answer(const ListRemoveRequest &request, const Peer &peer);
+    net::Response answer(const ListsRequest &request, const Peer &);
+    net::Response answer(const LimitsRequest &request, const Peer &);
+    net::Response answer(const ExplainRequest &request, const Peer &);
+    net::Response answer(const ModeRequest &request, const Peer &peer);
+
+    Result<ExplainedService> explain(const Address &address, const Block &source,
+                                     const std::string &service, core::ServiceId id);
     net::Response wrong_question(const Error &error, const std::optional<std::string> &service);
     std::vector<std::string> known_services() const;
     std::vector<std::string> known_monitors() const;
@@ -53,7 +60,7 @@ private:
 
     core::Questions &questions_;
     const DaemonFacts &facts_;
-    Reload reload_;
+    Actions &actions_;
     std::vector<const net::HttpServer *> servers_;
 };
 

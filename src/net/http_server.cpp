@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "net/http_server.hpp"
 
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -34,6 +36,18 @@ void end_coroutine(std::exception_ptr error)
 {
     if (error)
         std::rethrow_exception(error);
+}
+
+/// Nothing of a client on TCP.
+std::optional<Peer> peer_of(Socket &socket)
+{
+    ucred credentials{};
+    socklen_t size = sizeof(credentials);
+
+    if (socket.local_endpoint().protocol().family() != AF_UNIX ||
+        ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        return std::nullopt;
+    return Peer{credentials.uid, credentials.gid, credentials.pid};
 }
 
 struct Connection;
@@ -281,7 +295,8 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
     const Framing framing{message.version(), message.keep_alive(),
                           message.method() == http::verb::head};
     const Request request{framing.head_only ? "GET" : std::string(message.method_string()),
-                          std::string(message.target()), std::move(message.body())};
+                          std::string(message.target()), std::move(message.body()),
+                          peer_of(connection.socket)};
     server.counts.requests_total++;
     server.served(connection);
     auto response = server.handler(request);

@@ -22,6 +22,16 @@ std::string or_dash(const std::optional<std::string> &text)
     return text.value_or("-");
 }
 
+std::string or_dash(const std::optional<Address> &address)
+{
+    return address ? address->text() : "-";
+}
+
+std::string or_dash(const std::optional<std::chrono::seconds> &span)
+{
+    return span ? std::to_string(span->count()) : "-";
+}
+
 std::string asked_text(const AskedBlock &asked)
 {
     return asked.text + (asked.folded ? " folded" : "");
@@ -58,7 +68,32 @@ std::string text_of(const ControlRequest &request)
             [](const StatusRequest &) { return std::string("status"); },
             [](const MetricsRequest &) { return std::string("metrics"); },
             [](const PageRequest &) { return std::string("page"); },
-            [](const ReloadRequest &) { return std::string("reload"); },
+            [](const LimitsRequest &) { return std::string("limits"); },
+            [](const ReloadRequest &reload) {
+                return "reload operator " + or_dash(reload.remote_address);
+            },
+            [](const ListAddRequest &add) {
+                return std::string(core::list_kind_name(add.kind)) + " add " + add.block.text() +
+                       " for " + or_dash(add.span) + " reason '" + add.reason + "' operator " +
+                       or_dash(add.remote_address) + " asked " + asked_text(add.asked);
+            },
+            [](const ListRemoveRequest &remove) {
+                return std::string(core::list_kind_name(remove.kind)) + " remove " +
+                       remove.block.text() + " operator " + or_dash(remove.remote_address) +
+                       " asked " + asked_text(remove.asked);
+            },
+            [](const ListsRequest &lists) {
+                return "lists " +
+                       std::string(lists.kind ? core::list_kind_name(*lists.kind) : "-") +
+                       " rows " + std::to_string(lists.rows);
+            },
+            [](const ExplainRequest &explain) {
+                return "explain " + explain.address.text() + " service " + or_dash(explain.service);
+            },
+            [](const ModeRequest &mode) {
+                return "mode " + std::string(core::mode_name(mode.mode)) + " confirm " +
+                       or_dash(mode.confirm) + " operator " + or_dash(mode.remote_address);
+            },
         },
         request);
 }
@@ -104,6 +139,12 @@ const struct {
     {"/v1/top?cidr=192.0.2.0/24&by=live&rows=1000&monitor=900,4&service=smtp",
      "top 192.0.2.0/24 by live rows 1000 monitor 900,4 service smtp"},
     {"/v1/top?by=syn&rows=1", "top - by syn rows 1 monitor - service -"},
+    {"/v1/limits", "limits"},
+    {"/v1/lists", "lists - rows 1000"},
+    {"/v1/lists?kind=allow&rows=10000", "lists allow rows 10000"},
+    {"/v1/lists?kind=block", "lists block rows 1000"},
+    {"/v1/explain?address=::ffff:192.0.2.7", "explain 192.0.2.7 service -"},
+    {"/v1/explain?address=[2001:db8::1]&service=smtp", "explain 2001:db8::1 service smtp"},
 };
 
 TEST(ControlCodec, ReadsRequests)
@@ -115,7 +156,51 @@ TEST(ControlCodec, ReadsRequests)
         ASSERT_NE(request, nullptr) << std::get<ControlRefusal>(parsed).message;
         EXPECT_EQ(text_of(*request), row.request);
     }
-    EXPECT_EQ(text_of(std::get<ControlRequest>(parse_control("POST", "/v1/reload"))), "reload");
+}
+
+const struct {
+    const char *target;
+    const char *request;
+} write_cases[] = {
+    {"/v1/reload", "reload operator -"},
+    {"/v1/reload?operator=2001:db8::9", "reload operator 2001:db8::9"},
+    {"/v1/block?cidr=192.0.2.7/24",
+     "block add 192.0.2.0/24 for - reason '' operator - asked 192.0.2.7/24 folded"},
+    {"/v1/block?cidr=192.0.2.7&for=90&reason=spam%20run&operator=198.51.100.9",
+     "block add 192.0.2.7/32 for 90 reason 'spam run' operator 198.51.100.9 asked 192.0.2.7"},
+    {"/v1/block?cidr=192.0.2.7&for=2h",
+     "block add 192.0.2.7/32 for 7200 reason '' operator - asked 192.0.2.7"},
+    {"/v1/allow?cidr=2001:db8::/32&for=7d",
+     "allow add 2001:db8::/32 for 604800 reason '' operator - asked 2001:db8::/32"},
+    {"/v1/block/remove?cidr=192.0.2.7", "block remove 192.0.2.7/32 operator - asked 192.0.2.7"},
+    {"/v1/allow/remove?cidr=::/0&operator=::1", "allow remove ::/0 operator ::1 asked ::/0"},
+    {"/v1/mode?mode=observe", "mode observe confirm - operator -"},
+    {"/v1/mode?mode=enforce&confirm=10m&operator=192.0.2.9",
+     "mode enforce confirm 600 operator 192.0.2.9"},
+};
+
+TEST(ControlCodec, ReadsWrites)
+{
+    for (const auto &row : write_cases) {
+        SCOPED_TRACE(row.target);
+        const auto parsed = parse_control("POST", row.target);
+        const auto *request = std::get_if<ControlRequest>(&parsed);
+        ASSERT_NE(request, nullptr) << std::get<ControlRefusal>(parsed).message;
+        EXPECT_EQ(text_of(*request), row.request);
+        EXPECT_FALSE(is_for_everybody(*request));
+    }
+}
+
+TEST(ControlCodec, TellsWhatEverybodyMayAskFor)
+{
+    const auto is_open = [](const char *target) {
+        return is_for_everybody(std::get<ControlRequest>(parse_control("GET", target)));
+    };
+    for (const auto *target : {"/v1/live?cidr=::/0", "/v1/count?cidr=::/0&monitor=60,10", "/v1/top",
+                               "/v1/networks", "/v1/status", "/metrics", "/"})
+        EXPECT_TRUE(is_open(target)) << target;
+    for (const auto *target : {"/v1/lists", "/v1/limits", "/v1/explain?address=::1"})
+        EXPECT_FALSE(is_open(target)) << target;
 }
 
 const struct {
@@ -161,7 +246,34 @@ const struct {
     {"GET", "/v1/top?rows=1001", 400, "from 1 to 1000"},
     {"GET", "/v1/top?by=name", 400, "expected connections, live or syn, not 'name'", "live"},
     {"GET", "/v1/top?cidr=x", 400, "'x' is not a CIDR block"},
+    {"GET", "/v1/block?cidr=192.0.2.7", 405, "/v1/block takes POST"},
+    {"DELETE", "/v1/block?cidr=192.0.2.7", 405, "/v1/block takes POST"},
+    {"POST", "/v1/lists", 405, "/v1/lists takes GET"},
+    {"POST", "/v1/block", 400, "parameter 'cidr' is missing"},
+    {"POST", "/v1/block?cidr=mail.example.com", 400, "'mail.example.com' is not a CIDR block"},
+    {"POST", "/v1/block?cidr=192.0.2.7&for=0", 400, "'0' is not a span of time"},
+    {"POST", "/v1/block?cidr=192.0.2.7&for=", 400, "'' is not a span of time"},
+    {"POST", "/v1/block?cidr=192.0.2.7&for=never", 400, "'never' is not a span of time"},
+    {"POST", "/v1/block?cidr=192.0.2.7&reason=two%0alines", 400, "not printable"},
+    {"POST", "/v1/block?cidr=192.0.2.7&operator=ssh", 400, "'ssh' is not an"},
+    {"POST", "/v1/block/remove?cidr=192.0.2.7&for=1h", 400, "unknown parameter 'for'", "cidr"},
+    {"POST", "/v1/allow/remove", 400, "parameter 'cidr' is missing"},
+    {"POST", "/v1/mode", 400, "parameter 'mode' is missing"},
+    {"POST", "/v1/mode?mode=drop", 400, "'mode': expected observe or enforce, not 'drop'",
+     "enforce"},
+    {"POST", "/v1/mode?mode=enforce&confirm=soon", 400, "'soon' is not a span of time"},
+    {"GET", "/v1/lists?kind=grey", 400, "expected allow or block, not 'grey'", "allow"},
+    {"GET", "/v1/lists?rows=10001", 400, "from 1 to 10000"},
+    {"GET", "/v1/explain", 400, "parameter 'address' is missing"},
+    {"GET", "/v1/explain?address=192.0.2.0/24", 400, "'192.0.2.0/24' is not an"},
 };
+
+TEST(ControlCodec, RefusesAReasonThatIsTooLong)
+{
+    const auto target = "/v1/block?cidr=::1&reason=" + std::string(201, 'x');
+    const auto parsed = parse_control("POST", target);
+    EXPECT_THAT(std::get<ControlRefusal>(parsed).message, HasSubstr("at most 200"));
+}
 
 TEST(ControlCodec, RefusesWithTheReason)
 {

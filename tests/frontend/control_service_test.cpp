@@ -6,8 +6,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "client/client.hpp"
+#include "frontend/fake_actions.hpp"
 #include "frontend/fake_gate.hpp"
 #include "net/loop_thread.hpp"
 #include "net/temp_dir.hpp"
@@ -39,7 +41,7 @@ protected:
         questions_->begin_claims_round();
         questions_->end_claims_round();
 
-        service_.emplace(*questions_, facts_, [this] { return reload_; });
+        service_.emplace(*questions_, facts_, actions_);
         serve(full_path_, Access::full);
         serve(read_only_path_, Access::read_only);
         thread_.start();
@@ -74,6 +76,7 @@ protected:
                          {{1, Family::ipv6}, {.syn = 2, .opened = 2}},
                          {{2, Family::ipv4}, {.syn = 1, .opened = 1, .closed = 1}}};
         gate_.verdict_counts = {{"ingress", "pass_syn", 8}, {"egress", "pass_syn_ack", 7}};
+        gate_.limit_counts = {{"per-source", 12, 34}};
         gate_.network_counts = {
             {"big-sender", *Block::parse("198.51.100.0/24"), {.syn = 1, .opened = 1, .closed = 1}}};
     }
@@ -120,8 +123,16 @@ protected:
                                  .started = noon - 90s,
                                  .config_file = "/etc/tallygate/tallygate.toml",
                                  .walk_last = 3ms,
-                                 .warnings = {}};
-    Result<void> reload_;
+                                 .warnings = {},
+                                 .lists = {.allow = 7,
+                                           .block = 1002,
+                                           .control_blocks = 2,
+                                           .blocks_max = 1000,
+                                           .entries_max = 1048576,
+                                           .swapped_at = noon,
+                                           .swap_last = 250ms},
+                                 .audit_failures = 3};
+    FakeActions actions_;
     std::optional<frontend::ControlService> service_;
     net::Loop loop_;
     std::vector<std::unique_ptr<net::HttpServer>> servers_;
@@ -174,7 +185,9 @@ const struct {
      R"({"schema":1,"error":"a question is about a service or about a listener, not about both"})"},
     {"/nowhere", 404,
      R"({"schema":1,"error":"there is nothing at '/nowhere'","known":["/v1/live","/v1/count",)"
-     R"("/v1/top","/v1/networks","/v1/status","/v1/reload","/metrics","/"]})"},
+     R"("/v1/top","/v1/networks","/v1/status","/v1/lists","/v1/limits","/v1/explain",)"
+     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/mode","/v1/reload",)"
+     R"("/metrics","/"]})"},
 };
 
 TEST_F(ControlServiceTest, AnswersAsDocumented)
@@ -192,7 +205,9 @@ TEST_F(ControlServiceTest, TellsTheStatus)
     EXPECT_EQ(
         get("/v1/status").body,
         R"({"schema":1,"version":"0.1.0","pid":812,"config":"/etc/tallygate/tallygate.toml",)"
-        R"("as_of":1763726410.5,"uptime_seconds":100.5,"mode":"observe","strict":false,)"
+        R"("as_of":1763726410.5,"uptime_seconds":100.5,"mode":"observe",)"
+        R"("mode_set":{"mode":"observe","by":"configuration","user":"","until":null,"then":null,)"
+        R"("configured":"observe"},"strict":false,)"
         R"("pin_dir":"/sys/fs/bpf/tallygate/v1","layout":1,"program_tag":"0123456789abcdef",)"
         R"("counting_since":1763722800,"walk_seconds_last":0.003,)"
         R"("warnings":["flows is \"nearly\" full"],"attachments":[)"
@@ -212,6 +227,9 @@ TEST_F(ControlServiceTest, TellsTheStatus)
         R"("monitors":["60,10","900,4"],)"
         R"("tables":[{"name":"sources","entries":4,"entries_max":1048576},)"
         R"({"name":"flows","entries":null,"entries_max":1048576}],)"
+        R"("lists":{"allow":7,"block":1002,"control_blocks":2,"blocks_max":1000,)"
+        R"("breaker_open":false,"entries_max":1048576,"swapped_at":1763726400,)"
+        R"("swap_seconds_last":0.25,"swap_under_way":false},"audit_failures":3,)"
         R"("reconcile":{"how":"sockets","adopted":3,"closed":2,"idle_closed":1,)"
         R"("half_closed":4,"rounds":9},)"
         R"("verdicts":{"ingress":{"pass_syn":8},"egress":{"pass_syn_ack":7}}})"
@@ -244,6 +262,15 @@ TEST_F(ControlServiceTest, HandsOutMetricsWithoutAClientsAddress)
         "tallygate_half_closed 4\n",
         "tallygate_walk_seconds_last 0.003\n",
         "tallygate_enforcing 0\n",
+        "# TYPE tallygate_limit_dropped_total counter\n",
+        "tallygate_limit_dropped_total{limit=\"per-source\"} 12\n",
+        "tallygate_limit_would_drop_total{limit=\"per-source\"} 34\n",
+        "tallygate_list_entries{kind=\"allow\"} 7\n",
+        "tallygate_list_entries{kind=\"block\"} 1002\n",
+        "tallygate_block_breaker_open 0\n",
+        "tallygate_list_swap_seconds_last 0.25\n",
+        "# TYPE tallygate_audit_failures_total counter\n",
+        "tallygate_audit_failures_total 3\n",
     };
     for (const auto *line : lines)
         EXPECT_THAT(text, HasSubstr(line));
@@ -271,24 +298,33 @@ TEST_F(ControlServiceTest, Reloads)
     EXPECT_EQ(good.body, R"({"schema":1,"reloaded":true,"config":"/etc/tallygate/tallygate.toml"})"
                          "\n");
 
-    reload_ = Error{"tallygate.toml:3:1: unknown key 'mod': expected mode"};
+    actions_.outcome = Error{"tallygate.toml:3:1: unknown key 'mod': expected mode"};
     const auto bad = post("/v1/reload");
     EXPECT_EQ(bad.status, 409u);
     EXPECT_EQ(bad.body,
               R"({"schema":1,"error":"tallygate.toml:3:1: unknown key 'mod': expected mode"})"
               "\n");
 
-    reload_ = Error{"eth0 has an XDP program of somebody else's", EBUSY};
+    EXPECT_EQ(actions_.last_asker.uid, ::getuid());
+    EXPECT_EQ(actions_.last_asker.pid, ::getpid());
+
+    actions_.outcome = Error{"eth0 has an XDP program of somebody else's", EBUSY};
     EXPECT_EQ(post("/v1/reload").status, 500u);
 }
 
-TEST_F(ControlServiceTest, DoesNotReloadForAReadOnlyClient)
+TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
 {
     const client::Client reader{read_only_path_};
     const auto reloaded = reply(reader.post("/v1/reload"));
     EXPECT_EQ(reloaded.status, 403u);
     EXPECT_THAT(reloaded.body, HasSubstr("read-only"));
     EXPECT_EQ(reply(reader.get("/v1/reload")).status, 405u);
+    for (const auto *write : {"/v1/block?cidr=203.0.113.9", "/v1/block/remove?cidr=203.0.113.9",
+                              "/v1/allow?cidr=203.0.113.9", "/v1/mode?mode=enforce"})
+        EXPECT_EQ(reply(reader.post(write)).status, 403u) << write;
+    for (const auto *read : {"/v1/lists", "/v1/limits", "/v1/explain?address=203.0.113.9"})
+        EXPECT_EQ(reply(reader.get(read)).status, 403u) << read;
+    EXPECT_EQ(actions_.last_asker.uid, std::nullopt) << "nobody was asked to do anything";
     EXPECT_EQ(reply(reader.get("/v1/status")).status, 200u);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <cerrno>
 #include <map>
 #include <utility>
 #include <vector>
@@ -31,6 +32,33 @@ public:
     std::vector<core::VerdictCount> verdicts() const override { return verdict_counts; }
     std::vector<core::NetworkCounts> networks() const override { return network_counts; }
     core::GateStatus status() const override { return gate_status; }
+    core::Mode mode() const override { return mode_now; }
+    void set_mode(core::Mode mode, std::optional<std::chrono::nanoseconds> at_most) override
+    {
+        mode_now = mode;
+        mode_at_most = at_most;
+    }
+    Result<void> change_lists(const std::vector<core::ListNode> &put,
+                              const std::vector<Block> &removed) override
+    {
+        if (lists_fail)
+            return Error{"write to lists: No space left on device", ENOSPC};
+        for (const auto &node : put)
+            listed[node.block] = node;
+        for (const auto &block : removed)
+            listed.erase(block);
+        return {};
+    }
+    std::vector<core::LimitCounts> limits() const override { return limit_counts; }
+    Result<core::Explanation> explain(const Address &address, core::ServiceId service) override
+    {
+        const auto found = explanations.find(service);
+        if (found == explanations.end())
+            return Error{"run explain_syn: Operation not permitted"};
+        auto explanation = found->second;
+        explanation.source = address;
+        return explanation;
+    }
     unsigned ipv6_source_bits() const override { return 64; }
 
     bool flows_fail = false;
@@ -38,6 +66,12 @@ public:
     std::vector<core::VerdictCount> verdict_counts;
     std::vector<core::NetworkCounts> network_counts;
     core::GateStatus gate_status;
+    core::Mode mode_now = core::Mode::observe;
+    std::optional<std::chrono::nanoseconds> mode_at_most;
+    bool lists_fail = false;
+    std::map<Block, core::ListNode> listed;
+    std::vector<core::LimitCounts> limit_counts;
+    std::map<core::ServiceId, core::Explanation> explanations;
 };
 
 struct FakeClock : core::Clock {

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <deque>
 #include <latch>
@@ -70,6 +71,22 @@ protected:
     std::optional<net::HttpServer> server_;
     LoopThread thread_{loop_};
 };
+
+TEST_F(HttpServerTest, KnowsTheProcessAtTheOtherEnd)
+{
+    serve(patient, [](const net::Request &request) {
+        const auto &peer = request.peer;
+        return net::Response{.body = peer ? std::to_string(peer->uid) + " " +
+                                                std::to_string(peer->gid) + " " +
+                                                std::to_string(peer->pid) + "\n"
+                                          : "nobody\n"};
+    });
+    RawClient client{path_};
+    client.send(hello);
+    const auto expected = std::to_string(::getuid()) + " " + std::to_string(::getgid()) + " " +
+                          std::to_string(::getpid()) + "\n";
+    EXPECT_THAT(client.read_until("\n" + expected), HasSubstr("\r\n\r\n" + expected));
+}
 
 const struct {
     const char *name;
