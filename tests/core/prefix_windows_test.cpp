@@ -181,6 +181,17 @@ TEST_F(PrefixQuestions, a_source_that_is_ahead_of_its_prefix_keeps_the_bounds_in
     expect_bounds("192.0.2.0/24", 0, 0);
 }
 
+TEST_F(PrefixQuestions, a_prefix_that_is_ahead_of_its_family_keeps_the_bounds_in_order)
+{
+    ledger.record_prefix(block("2001:db8:1::/48"), 7, clock.now());
+    expect_bounds("2001:db8:1::/48", 7, 7);
+    expect_bounds("2001:db8:1::/64", 0, 0);
+    expect_bounds("2001:db8:1::/48", 0, 0, "smtp");
+    ledger.record_prefix(block("192.0.2.0/24"), 7, clock.now());
+    expect_bounds("192.0.2.0/24", 7, 7);
+    expect_bounds("192.0.2.0/24", 0, 0, "smtp");
+}
+
 TEST_F(PrefixQuestions, prefixes_are_read_while_one_waits)
 {
     gate.refreshes = true;
