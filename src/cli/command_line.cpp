@@ -5,10 +5,13 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
+#include <optional>
 #include <sstream>
 #include <utility>
 
+#include "base/address.hpp"
 #include "cli/render.hpp"
 #include "cli/verb.hpp"
 #include "client/client.hpp"
@@ -56,9 +59,23 @@ void add_argument(CLI::App &command, const Argument &argument, Invocation &invoc
         option->excludes(argument.excludes);
 }
 
+/// The command under which a verb stands: the app, or its group's word.
+CLI::App &place_of(CLI::App &app, const Verb &verb)
+{
+    if (verb.group == nullptr)
+        return app;
+    const auto is_it = [&](const CLI::App *one) { return one->get_name() == verb.group->name; };
+    if (const auto made = app.get_subcommands(is_it); !made.empty())
+        return *made.front();
+    auto *const group = app.add_subcommand(verb.group->name, verb.group->help);
+    group->fallthrough();
+    group->require_subcommand(1);
+    return *group;
+}
+
 void add_verb(CLI::App &app, const Verb &verb, Invocation &invocation)
 {
-    auto *command = app.add_subcommand(verb.name, verb.help);
+    auto *command = place_of(app, verb).add_subcommand(verb.name, verb.help);
     for (const auto &argument : verb.arguments)
         add_argument(*command, argument, invocation);
     command->callback([&invocation, &verb] { invocation.verb = &verb; });
@@ -78,10 +95,22 @@ void set_up(CLI::App &app, Invocation &invocation)
         add_verb(app, *verb, invocation);
 }
 
+/// The address from which somebody works on this machine, as sshd tells it.
+std::optional<Address> operator_address()
+{
+    const char *const connection = std::getenv("SSH_CONNECTION");
+    if (connection == nullptr)
+        return std::nullopt;
+    const std::string text{connection};
+    // "ADDRESS PORT ADDRESS PORT"; of a link's own address with the link, "fe80::1%eth0".
+    const auto address = Address::parse(text.substr(0, text.find_first_of(" %")));
+    return address ? std::optional{*address} : std::nullopt;
+}
+
 std::string target_of(const Invocation &invocation)
 {
     std::string target = invocation.verb->path;
-    char separator = '?';
+    char separator = target.find('?') == std::string::npos ? '?' : '&';
 
     for (const auto &value : invocation.values) {
         const auto &own = invocation.verb->arguments;
@@ -93,6 +122,10 @@ std::string target_of(const Invocation &invocation)
                   client::percent_encoded(value.text);
         separator = '&';
     }
+    // With each write, so that the daemon never drops whoever is at work here.
+    if (const auto address = operator_address();
+        address && invocation.verb->method == Verb::Method::post)
+        target += separator + ("operator=" + client::percent_encoded(address->text()));
     return target;
 }
 
@@ -109,26 +142,51 @@ Outcome usage(const std::string &message, const std::string &verb)
     return outcome;
 }
 
+/// Of the whole, or of one group.
+std::string known_verbs(const std::string &group)
+{
+    std::vector<std::string> known;
+    for (const auto *verb : all_verbs()) {
+        const std::string own_group = verb->group != nullptr ? verb->group->name : "";
+        const std::string name = own_group == group ? verb->name : own_group;
+        if ((group.empty() || own_group == group) && std::ranges::find(known, name) == known.end())
+            known.push_back(name);
+    }
+    std::string text;
+    for (const auto &name : known)
+        text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+/// No verb was found in a group, or in the whole.
+Outcome wrong_verb(const std::vector<std::string> &extra, const CLI::ParseError &error,
+                   const std::string &group)
+{
+    const std::string known = ": expected one of " + known_verbs(group);
+    const std::string of_group = group.empty() ? "" : " of " + group;
+    if (!extra.empty() && !extra.front().starts_with('-'))
+        return usage("there is no verb '" + extra.front() + "'" + of_group + known, group);
+    if (extra.empty() && dynamic_cast<const CLI::RequiredError *>(&error) != nullptr)
+        return usage("a verb" + of_group + " is missing" + known, group);
+    return usage(extra.empty() ? error.what() : "there is no option " + extra.front(), group);
+}
+
 Outcome wrong_arguments(const CLI::App &app, const CLI::ParseError &error)
 {
-    const auto chosen = app.get_subcommands();
-    if (!chosen.empty()) {
-        const std::string verb = chosen.front()->get_name();
-        const bool too_much = dynamic_cast<const CLI::ExtrasError *>(&error) != nullptr;
-        return usage(too_much ? verb + " does not take '" + app.remaining(true).front() + "'"
-                              : error.what(),
-                     verb);
+    std::string name;
+    const auto *command = &app;
+    while (!command->get_subcommands().empty()) {
+        command = command->get_subcommands().front();
+        name += (name.empty() ? "" : " ") + command->get_name();
     }
-
-    std::string known;
-    for (const auto *verb : all_verbs())
-        known += (known.empty() ? "" : ", ") + std::string(verb->name);
-    const auto extra = app.remaining();
-    if (!extra.empty() && !extra.front().starts_with('-'))
-        return usage("there is no verb '" + extra.front() + "': expected one of " + known, "");
-    if (extra.empty() && dynamic_cast<const CLI::RequiredError *>(&error) != nullptr)
-        return usage("a verb is missing: expected one of " + known, "");
-    return usage(extra.empty() ? error.what() : "there is no option " + extra.front(), "");
+    const bool is_verb = std::ranges::any_of(
+        all_verbs(), [&](const Verb *verb) { return verb->full_name() == name; });
+    if (!is_verb)
+        return wrong_verb(app.remaining(true), error, name);
+    const bool too_much = dynamic_cast<const CLI::ExtrasError *>(&error) != nullptr;
+    return usage(too_much ? name + " does not take '" + app.remaining(true).front() + "'"
+                          : error.what(),
+                 name);
 }
 
 ExitCode exit_code_of(const Error &error)
@@ -178,7 +236,7 @@ Outcome ask(const Invocation &invocation)
     if (reply->status != 200) {
         const auto message = text_at(answer, "error");
         const auto code = exit_code_of(reply->status);
-        return code == ExitCode::usage ? usage(message, invocation.verb->name)
+        return code == ExitCode::usage ? usage(message, invocation.verb->full_name())
                                        : failure(code, message);
     }
     return {ExitCode::ok, invocation.json ? reply->body : invocation.verb->show(answer), ""};

@@ -16,7 +16,8 @@ struct Outcome {
     std::string err; ///< for the standard error
 };
 
-/// `arguments` are without the program's name. $TALLYGATE_SOCKET is read from the environment.
+/// `arguments` are without the program's name. $TALLYGATE_SOCKET and $SSH_CONNECTION are read from
+/// the environment.
 Outcome run(const std::vector<std::string> &arguments);
 
 } // namespace tallygate::cli

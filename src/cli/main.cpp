@@ -4,8 +4,12 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command_line.hpp"
@@ -34,12 +38,37 @@ int write_all(int fd, const std::string &text)
     return 0;
 }
 
+/// sudo takes $SSH_CONNECTION away. Whoever called it, or called who called it, still has it.
+void find_connection()
+{
+    constexpr int generations_max = 16;
+    constexpr std::string_view name = "SSH_CONNECTION=";
+    pid_t process = ::getppid();
+
+    for (int i = 0; i < generations_max && process > 1; i++) {
+        if (std::getenv("SSH_CONNECTION") != nullptr)
+            return;
+        const std::string folder = "/proc/" + std::to_string(process);
+        std::ifstream environment{folder + "/environ"};
+        for (std::string each; std::getline(environment, each, '\0');)
+            if (each.starts_with(name))
+                ::setenv("SSH_CONNECTION", each.substr(name.size()).c_str(), 1);
+        // "PID (NAME) STATE PARENT ...", where a name may have blanks and brackets.
+        std::string status;
+        std::getline(std::ifstream{folder + "/stat"}, status);
+        char state = 0;
+        process = 0;
+        std::istringstream{status.substr(status.rfind(')') + 1)} >> state >> process;
+    }
+}
+
 } // namespace
 
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
     std::signal(SIGPIPE, SIG_IGN);
+    find_connection();
 
     const auto outcome =
         tallygate::cli::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));

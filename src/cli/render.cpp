@@ -120,6 +120,37 @@ std::string span_text(double seconds)
     return "";
 }
 
+std::string milliseconds_text(double seconds)
+{
+    return std::to_string(static_cast<std::int64_t>(seconds * 1000 + 0.5));
+}
+
+std::string end_at(const json::object &object, std::string_view key)
+{
+    const auto *value = object.if_contains(key);
+    return value != nullptr && value->is_number() ? time_text(number_at(object, key)) : "for good";
+}
+
+std::string mode_origin_text(const json::object &mode)
+{
+    if (text_at(mode, "by") != "control")
+        return "";
+    std::string text = " (set by control";
+    if (const auto user = text_at(mode, "user"); !user.empty())
+        text += ", " + user;
+    if (const auto *until = mode.if_contains("until"); until != nullptr && until->is_number())
+        text += ", until " + end_at(mode, "until") + ", then " + text_at(mode, "then");
+    return text + "; configured " + text_at(mode, "configured") + ")";
+}
+
+std::string grounds_text(const json::object &entry)
+{
+    const auto place = text_at(entry, "place");
+    const auto reason = text_at(entry, "reason");
+    return (place.empty() ? text_at(entry, "origin") : place) +
+           (reason.empty() ? "" : ", \"" + reason + "\"");
+}
+
 std::string Table::text() const
 {
     std::vector<std::size_t> widths(columns_.size());

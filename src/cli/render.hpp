@@ -34,6 +34,16 @@ std::string time_text(double unix_seconds);
 /// "3 d 4 h", "12 min 5 s"
 std::string span_text(double seconds);
 
+/// 0.2504 is "250"
+std::string milliseconds_text(double seconds);
+/// "2026-11-21 02:48:12 UTC", or "for good" where there is none.
+std::string end_at(const boost::json::object &object, std::string_view key);
+
+/// Who set a mode, and until when: " (set by control, ...)"; nothing if it is the configuration's.
+std::string mode_origin_text(const boost::json::object &mode);
+/// "control", "tallygate.toml:31:1", with the reason in quotes if there is one.
+std::string grounds_text(const boost::json::object &entry);
+
 /// Rows of cells in columns: the first to the left, numbers to the right of theirs.
 class Table {
 public:

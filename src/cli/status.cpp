@@ -24,7 +24,20 @@ std::string mode_text(const object &answer)
     const char *meaning = mode == "observe"   ? ": counts, drops nothing"
                           : mode == "enforce" ? ": counts, and drops what limits say"
                                               : "";
-    return mode + meaning + (is_set_at(answer, "strict") ? "; strict" : "");
+    return mode + meaning + (is_set_at(answer, "strict") ? "; strict" : "") +
+           mode_origin_text(object_at(answer, "mode_set"));
+}
+
+std::string lists_text(const object &lists)
+{
+    const auto swap = number_at(lists, "swap_seconds_last");
+    return "allow " + grouped_at(lists, "allow") + ", block " + grouped_at(lists, "block") + " (" +
+           grouped_at(lists, "control_blocks") + " of at most " + grouped_at(lists, "blocks_max") +
+           " by control)" +
+           (lists.contains("swapped_at") && !lists.at("swapped_at").is_null()
+                ? "; last taken anew in " + milliseconds_text(swap) + " ms"
+                : "") +
+           (is_set_at(lists, "breaker_open") ? "; the circuit breaker is OPEN" : "");
 }
 
 std::string reconcile_text(const object &reconcile)
@@ -43,6 +56,8 @@ std::string facts_text(const object &answer)
     table.add({"daemon", text_at(answer, "version") + ", pid " + plain_at(answer, "pid") + ", up " +
                              span_text(number_at(answer, "uptime_seconds"))});
     table.add({"mode", mode_text(answer)});
+    if (const auto &lists = object_at(answer, "lists"); !lists.empty())
+        table.add({"lists", lists_text(lists)});
     table.add({"counting", "since " + time_text(number_at(answer, "counting_since"))});
 
     if (const auto *reconcile = answer.if_contains("reconcile");

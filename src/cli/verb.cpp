@@ -9,9 +9,16 @@ namespace tallygate::cli {
 
 std::span<const Verb *const> all_verbs()
 {
-    static constexpr std::array verbs = {&status_verb, &live_verb,     &count_verb,
-                                         &top_verb,    &networks_verb, &reload_verb};
+    static constexpr std::array verbs = {
+        &status_verb,    &live_verb,         &count_verb,      &top_verb,          &networks_verb,
+        &limits_verb,    &explain_verb,      &block_add_verb,  &block_remove_verb, &block_list_verb,
+        &allow_add_verb, &allow_remove_verb, &allow_list_verb, &mode_verb,         &reload_verb};
     return verbs;
+}
+
+std::string Verb::full_name() const
+{
+    return (group != nullptr ? std::string(group->name) + " " : std::string()) + name;
 }
 
 std::string check_block(const std::string &text)
@@ -34,6 +41,31 @@ std::string check_number(const std::string &text)
     if (!text.empty() && digits_only && text.size() <= digits_max)
         return "";
     return "'" + text + "' is not a number: expected 0 or more";
+}
+
+std::string check_address(const std::string &text)
+{
+    const auto address = Address::parse(text);
+    return address ? "" : address.error().message;
+}
+
+std::string check_span(const std::string &text)
+{
+    const auto unit = text.find_first_not_of("0123456789");
+    const bool has_known_unit =
+        unit == std::string::npos ||
+        (unit + 1 == text.size() && std::string("smhd").find(text[unit]) != std::string::npos);
+
+    if (!text.empty() && unit != 0 && has_known_unit)
+        return "";
+    return "'" + text + "' is not a span of time: expected 90s, 10m, 1h or 7d";
+}
+
+std::string check_mode(const std::string &text)
+{
+    return text == "observe" || text == "enforce"
+               ? ""
+               : "there is no mode '" + text + "': expected observe or enforce";
 }
 
 } // namespace tallygate::cli

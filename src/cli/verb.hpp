@@ -28,16 +28,26 @@ struct Argument {
     bool is_option() const { return shown[0] == '-'; }
 };
 
+/// A word before several verbs: "block" of "block add" and "block remove".
+struct Group {
+    const char *name;
+    const char *help;
+};
+
 struct Verb {
     enum class Method { get, post };
 
     const char *name;
     const char *help;
     Method method;
-    const char *path;
+    const char *path; ///< with what is asked in any case: "/v1/lists?kind=block"
     std::vector<Argument> arguments;
     /// Plain text for a reader, with its last newline.
     std::string (*show)(const boost::json::object &answer);
+    const Group *group = nullptr;
+
+    /// "block add"
+    std::string full_name() const;
 };
 
 /// All verbs, in the order of the help.
@@ -48,11 +58,23 @@ extern const Verb live_verb;
 extern const Verb count_verb;
 extern const Verb top_verb;
 extern const Verb networks_verb;
+extern const Verb limits_verb;
+extern const Verb explain_verb;
+extern const Verb block_add_verb;
+extern const Verb block_remove_verb;
+extern const Verb block_list_verb;
+extern const Verb allow_add_verb;
+extern const Verb allow_remove_verb;
+extern const Verb allow_list_verb;
+extern const Verb mode_verb;
 extern const Verb reload_verb;
 
 /// Checks for arguments that need no daemon to be found wrong.
 std::string check_block(const std::string &text);
 std::string check_listener(const std::string &text);
 std::string check_number(const std::string &text);
+std::string check_address(const std::string &text);
+std::string check_span(const std::string &text);
+std::string check_mode(const std::string &text);
 
 } // namespace tallygate::cli

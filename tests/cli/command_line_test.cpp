@@ -4,57 +4,14 @@
 #include "cli/command_line.hpp"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <optional>
-
-#include "net/http_server.hpp"
-#include "net/loop_thread.hpp"
-#include "net/temp_dir.hpp"
+#include "cli/fixture.hpp"
 
 namespace tallygate::test {
 namespace {
 
 using cli::ExitCode;
 using testing::HasSubstr;
-using Arguments = std::vector<std::string>;
-
-class CommandLine : public testing::Test {
-protected:
-    void SetUp() override
-    {
-        ::unsetenv("TALLYGATE_SOCKET");
-        auto listener = net::Listener::on_path(path_);
-        ASSERT_TRUE(listener) << listener.error().message;
-        server_.emplace(loop_, std::move(*listener), [this](const net::Request &request) {
-            asked_ = request.method + " " + request.target;
-            return answer_;
-        });
-        thread_.start();
-    }
-
-    void TearDown() override
-    {
-        thread_.stop();
-        server_.reset();
-        ::unsetenv("TALLYGATE_SOCKET");
-    }
-
-    cli::Outcome run(Arguments arguments)
-    {
-        arguments.insert(arguments.begin(), {"--socket", path_});
-        return cli::run(arguments);
-    }
-
-    TempDir dir_;
-    std::string path_ = dir_ / "control.sock";
-    net::Response answer_{.body = "{\"schema\":1,\"value\":12345}\n"};
-    std::string asked_;
-    net::Loop loop_;
-    std::optional<net::HttpServer> server_;
-    LoopThread thread_{loop_};
-};
 
 const struct {
     const char *name;
@@ -90,6 +47,30 @@ const struct {
     {"top of a block",
      {"top", "192.0.2.0/24", "--by", "live", "--rows", "3"},
      "GET /v1/top?cidr=192.0.2.0/24&by=live&rows=3"},
+    {"a block", {"block", "add", "192.0.2.0/24"}, "POST /v1/block?cidr=192.0.2.0/24"},
+    {"a block with an end and a reason",
+     {"block", "add", "192.0.2.7", "--for", "90s", "--reason", "spam run #7"},
+     "POST /v1/block?cidr=192.0.2.7&for=90s&reason=spam%20run%20%237"},
+    {"no block any more", {"block", "remove", "192.0.2.7"}, "POST /v1/block/remove?cidr=192.0.2.7"},
+    {"all blocks", {"block", "list"}, "GET /v1/lists?kind=block"},
+    {"some allowances",
+     {"allow", "list", "--rows", "5", "--json"},
+     "GET /v1/lists?kind=allow&rows=5"},
+    {"an allowance",
+     {"allow", "add", "2001:db8::/32", "--for=7d"},
+     "POST /v1/allow?cidr=2001:db8::/32&for=7d"},
+    {"no allowance any more",
+     {"allow", "remove", "2001:db8::/32"},
+     "POST /v1/allow/remove?cidr=2001:db8::/32"},
+    {"limits", {"limits"}, "GET /v1/limits"},
+    {"the mode", {"mode", "observe"}, "POST /v1/mode?mode=observe"},
+    {"the mode for a while",
+     {"mode", "enforce", "--confirm", "10m"},
+     "POST /v1/mode?mode=enforce&confirm=10m"},
+    {"why", {"explain", "192.0.2.7"}, "GET /v1/explain?address=192.0.2.7"},
+    {"why at a service",
+     {"explain", "2001:db8::1", "--service", "smtp"},
+     "GET /v1/explain?address=2001:db8::1&service=smtp"},
     {"an option of the whole after the verb", {"live", "--json", "::/0"}, "GET /v1/live?cidr=::/0"},
 };
 
@@ -166,6 +147,40 @@ const struct {
      {"count", "::/0", "--monitor", "60,10", "--end", "x"},
      "'x' is not a number",
      "'tallygate count --help'"},
+    {"a group without a verb",
+     {"block"},
+     "a verb of block is missing: expected one of add, remove, list",
+     "'tallygate block --help'"},
+    {"a group with an unknown verb",
+     {"allow", "forbid"},
+     "there is no verb 'forbid' of allow: expected one of add, remove, list",
+     "'tallygate allow --help'"},
+    {"an unknown option of a group",
+     {"block", "--rows"},
+     "there is no option --rows",
+     "'tallygate block --help'"},
+    {"a block of nobody", {"block", "add"}, "cidr is required", "'tallygate block add --help'"},
+    {"a block of two",
+     {"block", "add", "192.0.2.1", "192.0.2.2"},
+     "block add does not take '192.0.2.2'",
+     "'tallygate block add --help'"},
+    {"a block for ever",
+     {"block", "add", "192.0.2.1", "--for", "ever"},
+     "'ever' is not a span of time: expected 90s, 10m, 1h or 7d",
+     "'tallygate block add --help'"},
+    {"an end for a removal",
+     {"block", "remove", "192.0.2.1", "--for", "1h"},
+     "--for",
+     "'tallygate block remove --help'"},
+    {"no mode", {"mode"}, "mode is required", "'tallygate mode --help'"},
+    {"an unknown mode",
+     {"mode", "drop"},
+     "there is no mode 'drop': expected observe or enforce",
+     "'tallygate mode --help'"},
+    {"an explanation of a block",
+     {"explain", "192.0.2.0/24"},
+     "'192.0.2.0/24' is not an",
+     "'tallygate explain --help'"},
     {"an option without its value", {"status", "--socket"}, "--socket", "'tallygate"},
 };
 
