@@ -43,9 +43,10 @@ void note_unknown_names(TableReader &table, std::string_view key, const Seen<std
         if (known.count(name) != 0)
             continue;
         const auto meant = nearest(name, words);
-        table.note(key, position,
-                   "has \"" + name + "\", which no " + section + " is called: " +
-                       (meant ? "did you mean " + *meant + "?" : "expected the name of one"));
+        std::string what = "has \"" + name + "\", which no ";
+        what += section + " is called: ";
+        what += meant ? "did you mean " + *meant + "?" : "expected the name of one";
+        table.note(key, position, what);
     }
 }
 

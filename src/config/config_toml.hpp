@@ -5,8 +5,9 @@
 // Every mistake in the file is one line of the error's message, "FILE:LINE:COLUMN: what is
 // wrong: what was expected", in the file's order and without a newline after the last.
 //
-// To add a setting: a field with its default in config.hpp, one line in config_toml.cpp, and one
-// in tallygate.toml. To add a section: one row in the table of sections in config_toml.cpp.
+// To add a setting: a field with its default in config.hpp, one line where its section is read
+// (config_toml.cpp, config_limits.cpp, config_lists.cpp), and one in tallygate.toml. To add a
+// section: one row in the table of sections in config_toml.cpp.
 #pragma once
 
 #include <cstddef>

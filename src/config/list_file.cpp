@@ -88,8 +88,8 @@ int log2_of_size(const Halves &first, const Halves &last)
     if (size.lower == 0)
         size.upper++;
     if (size.upper != 0)
-        return 63 + std::bit_width(size.upper);
-    return size.lower != 0 ? std::bit_width(size.lower) - 1 : 128;
+        return 63 + static_cast<int>(std::bit_width(size.upper));
+    return size.lower != 0 ? static_cast<int>(std::bit_width(size.lower)) - 1 : 128;
 }
 
 /// The largest block that begins at `first` and does not reach beyond `last`.
