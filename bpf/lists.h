@@ -11,7 +11,7 @@
 #include "settings.h"
 
 /* What the lists say of a client; zeros if they say nothing. */
-static __always_inline struct tg_listed find_listed(const struct tg_settings *now,
+static __always_inline struct tg_listed find_listed(const struct tg_settings *settings,
                                                     const struct tg_addr *client)
 {
     struct tg_prefix key = {.length_bits = 128, .addr = *client};
@@ -19,7 +19,7 @@ static __always_inline struct tg_listed find_listed(const struct tg_settings *no
     __u32 only = 0;
     void *trie;
 
-    if (!now->lists_configured || !is_hinted(TG_HINT_LISTS, client))
+    if (!settings->lists_configured || !is_hinted(TG_HINT_LISTS, client))
         return (struct tg_listed){};
     trie = bpf_map_lookup_elem(&lists, &only);
     if (trie)

@@ -107,8 +107,12 @@ static __always_inline bool is_still_rejected(const struct tg_repeat *repeat,
 }
 
 /* The source that `repeat` rejects has sent another SYN. */
-static __always_inline void count_rejected(struct tg_repeat *repeat)
+static __always_inline void count_repeat(struct tg_repeat *repeat, __u64 prefix)
 {
     if (++repeat->rejected >= REPEATS_GATHERED_MAX)
         move_rejected(repeat);
+    if (repeat->prefix != prefix || repeat->prefix_syn + 1 >= REPEATS_GATHERED_MAX)
+        count_prefix(repeat, prefix);
+    else
+        repeat->prefix_syn++;
 }

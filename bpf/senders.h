@@ -8,10 +8,10 @@
 
 static __always_inline bool is_trusted_sender(const struct tg_prefix *sender)
 {
-    const struct tg_settings *now = find_settings();
+    const struct tg_settings *settings = find_settings();
     const __u32 *trusted;
 
-    if (!now || !now->tunnels_configured)
+    if (!settings || !settings->tunnels_configured)
         return false;
     trusted = bpf_map_lookup_elem(&tunnels, sender);
     return trusted && *trusted;

@@ -15,7 +15,7 @@ static __always_inline const struct tg_settings *find_settings(void)
 }
 
 /* May anything be dropped now? Not unless someone said so, and the daemon is alive. */
-static __always_inline bool is_enforcing(const struct tg_settings *now)
+static __always_inline bool is_enforcing(const struct tg_settings *settings, __u64 now)
 {
-    return now->mode == TG_MODE_ENFORCE && now_ns() < now->lease_until_ns;
+    return settings->mode == TG_MODE_ENFORCE && now < settings->lease_until_ns;
 }

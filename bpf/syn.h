@@ -167,13 +167,13 @@ static __always_inline enum tg_verdict final_verdict(const struct weighing *lett
 static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *client,
                                                      const struct tg_settings *settings,
                                                      struct tg_repeat *repeat,
-                                                     const struct tg_source_key *key)
+                                                     const struct tg_source_key *key, __u64 now)
 {
     __u64 hash = hash_source(key);
     struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask};
     struct tg_claims *bucket = find_bucket(sender.bucket);
-    struct weighing letter = {.key = *key, .ipv6 = is_ipv6(client), .now = now_ns()};
-    bool enforcing = is_enforcing(settings);
+    struct weighing letter = {.key = *key, .ipv6 = is_ipv6(client), .now = now};
+    bool enforcing = is_enforcing(settings, now);
     enum tg_verdict verdict;
 
     sender.way = bucket ? find_way(bucket, key) : NO_WAY;
@@ -199,26 +199,26 @@ __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
     struct tg_source_key key;
     struct tg_repeat *repeat;
     enum tg_verdict verdict;
-    __u64 prefix;
+    __u64 prefix, now;
 
     if (!facts || !settings)
         return TG_PASS_SYN;
-    if (is_bogon(&facts->ends, facts->ipv6))
-        return TG_PASS_BOGON;
     prefix = prefix_of(&facts->ends.client);
-    fetch_prefix(prefix);
     key = source_key_of(&facts->ends.client, service);
     repeat = find_repeat(prefix);
-
-    if (repeat && is_still_rejected(repeat, &key, now_ns(), settings->generation) &&
-        is_enforcing(settings)) {
+    now = now_ns();
+    if (repeat && is_still_rejected(repeat, &key, now, settings->generation) &&
+        is_enforcing(settings, now)) {
         verdict = repeat->verdict;
         count_totals(&key, repeat->network, verdict);
         count_limit(repeat->limit, verdict);
-        count_rejected(repeat);
-    } else {
-        verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key);
+        count_repeat(repeat, prefix);
+        return verdict;
     }
+    if (is_bogon(&facts->ends, facts->ipv6))
+        return TG_PASS_BOGON;
+    fetch_prefix(prefix);
+    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key, now);
     count_prefix(repeat, prefix);
     return verdict;
 }

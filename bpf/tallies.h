@@ -24,10 +24,10 @@ static __always_inline struct tg_tally *find_service_tally(__u16 service, bool i
 static __always_inline __u32 find_network(const struct tg_addr *client)
 {
     struct tg_prefix key = {.length_bits = 128, .addr = *client};
-    const struct tg_settings *now = find_settings();
+    const struct tg_settings *settings = find_settings();
     const struct tg_network *network;
 
-    if (!now || !now->networks_configured || !is_hinted(TG_HINT_NETWORKS, client))
+    if (!settings || !settings->networks_configured || !is_hinted(TG_HINT_NETWORKS, client))
         return 0;
     network = bpf_map_lookup_elem(&networks, &key);
     return network ? network->id : 0;

@@ -38,13 +38,16 @@ const volatile bool has_fragments = false;
 /* Whatever a blocked client sends, when that is enforced. */
 static __always_inline bool is_dropped_by_list(const struct tg_addr *client)
 {
-    const struct tg_settings *now = find_settings();
+    const struct tg_settings *settings = find_settings();
     struct tg_listed listed;
+    __u64 now;
 
-    if (!now || !now->lists_configured || !is_enforcing(now))
+    if (!settings || !settings->lists_configured || settings->mode != TG_MODE_ENFORCE ||
+        !is_hinted(TG_HINT_LISTS, client))
         return false;
-    listed = find_listed(now, client);
-    return is_blocked(&listed, now_ns());
+    now = now_ns();
+    listed = find_listed(settings, client);
+    return is_enforcing(settings, now) && is_blocked(&listed, now);
 }
 
 /* A client's packet to a service. */
@@ -151,14 +154,14 @@ static __always_inline enum tg_verdict parse_ingress(struct cursor cursor, struc
 /* In strict mode a bad packet's verdict becomes its DROP_ twin. */
 static __always_inline enum tg_verdict harden(enum tg_verdict verdict)
 {
-    const struct tg_settings *now;
+    const struct tg_settings *settings;
 
     _Static_assert(TG_DROP_BOGON - TG_DROP_MALFORMED == TG_PASS_BOGON - TG_PASS_MALFORMED,
                    "the twins stand in the same order");
     if (verdict < TG_PASS_MALFORMED || verdict > TG_PASS_BOGON)
         return verdict;
-    now = find_settings();
-    if (!now || !now->strict || !is_enforcing(now))
+    settings = find_settings();
+    if (!settings || !settings->strict || !is_enforcing(settings, now_ns()))
         return verdict;
     return verdict - TG_PASS_MALFORMED + TG_DROP_MALFORMED;
 }
