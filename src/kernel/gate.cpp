@@ -5,9 +5,8 @@
 #include <bpf/libbpf.h>
 #include <tallygate/abi.h>
 
-#include <array>
+#include <algorithm>
 #include <ctime>
-#include <map>
 
 #include "base/log.hpp"
 #include "gate.skel.h"
@@ -21,18 +20,6 @@ namespace {
 // DESIGN: an answer about so few sources is read while somebody waits.
 constexpr std::size_t refreshed_sources_max = 1024;
 
-constexpr std::array hook_names = {"ingress", "egress"};
-static_assert(hook_names.size() == TG_HOOK_COUNT);
-
-// clang-format off
-constexpr std::array verdict_labels = {
-    "undecided",
-#define TG_LABEL(name, action, label) label,
-    TG_VERDICTS(TG_LABEL)
-#undef TG_LABEL
-};
-// clang-format on
-
 std::uint64_t clock_ns(clockid_t clock)
 {
     timespec now{};
@@ -45,18 +32,6 @@ std::uint64_t clock_ns(clockid_t clock)
 std::chrono::nanoseconds monotonic_now()
 {
     return std::chrono::nanoseconds{static_cast<std::int64_t>(clock_ns(CLOCK_MONOTONIC_COARSE))};
-}
-
-Result<void> pin_all_maps(const PinDir &pins, const Program &program)
-{
-    std::vector<std::pair<std::string, int>> maps;
-    bpf_map *map = nullptr;
-    bpf_object__for_each_map(map, program.skeleton().obj)
-    {
-        if (!bpf_map__is_internal(map))
-            maps.emplace_back(bpf_map__name(map), bpf_map__fd(map));
-    }
-    return pins.publish(maps);
 }
 
 Cards cards_of(const GateOptions &options)
@@ -78,7 +53,7 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     if (!program)
         return program.error();
     if (!program->maps_adopted())
-        if (const auto pinned = pin_all_maps(*pins, *program); !pinned)
+        if (const auto pinned = pins->publish(program->maps()); !pinned)
             return pinned.error();
 
     auto kept_pins = std::make_unique<PinDir>(std::move(*pins));
@@ -95,13 +70,28 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     auto claims = ClaimsWalk::open(*kept);
     if (!claims)
         return claims.error();
+    auto prefixes = PrefixWalk::open(*kept);
+    if (!prefixes)
+        return prefixes.error();
+    auto repeats = RepeatsReader::open(*kept);
+    if (!repeats)
+        return repeats.error();
+    auto limits = LimitTable::open(kept->skeleton().obj);
+    if (!limits)
+        return limits.error();
+    auto lists = ListTable::open(kept->skeleton().obj, options.sizes.lists_max);
+    if (!lists)
+        return lists.error();
     auto settings = MappedArray<tg_settings>::open(kept->map_fd("settings"), "settings");
     if (!settings)
         return settings.error();
     auto reconcile = Reconcile::load(*kept);
+    auto explainer = Explainer::load(*kept);
     return Parts{std::move(kept_pins), std::move(kept),      std::move(reconcile),
-                 std::move(*services), std::move(*networks), std::move(*sources),
-                 std::move(*claims),   std::move(*settings)};
+                 std::move(explainer), std::move(*services), std::move(*networks),
+                 std::move(*sources),  std::move(*claims),   std::move(*prefixes),
+                 std::move(*repeats),  std::move(*limits),   std::move(*lists),
+                 std::move(*settings)};
 }
 
 KernelGate::KernelGate(Parts parts, ChangeSink sink)
@@ -160,6 +150,9 @@ Result<void> KernelGate::apply(const GateOptions &options)
         return done;
     if (const auto done = parts_.networks.apply(options.networks); !done)
         return done;
+    const LimitedThings things{parts_.services.ids(), parts_.networks.nodes(), ipv6_source_bits()};
+    if (const auto done = parts_.limits.apply(options.limits, things); !done)
+        return done;
     if (const auto done = TunnelTable{*parts_.program}.apply(options.tunnels_from); !done)
         return done;
     apply_settings(options);
@@ -175,29 +168,125 @@ void KernelGate::apply_settings(const GateOptions &options)
         parts_.reconcile->configure(options.reconcile, options.inside.empty()
                                                            ? Reconcile::Sockets::here
                                                            : Reconcile::Sockets::elsewhere);
-    renew_lease();
     settings.networks_configured = static_cast<std::uint32_t>(parts_.networks.configured());
     settings.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     settings.strict = options.strict ? 1 : 0;
-    settings.mode = options.mode == Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
+    // What somebody has set since stands as long as the configuration says what it said.
+    if (!configured_ || configured_->mode != options.mode)
+        set_mode(options.mode, std::nullopt);
+    renew_lease();
+    end_rejections();
 }
 
+core::Mode KernelGate::mode() const
+{
+    return parts_.settings[0].mode == TG_MODE_ENFORCE ? core::Mode::enforce : core::Mode::observe;
+}
+
+void KernelGate::set_mode(core::Mode mode, std::optional<std::chrono::nanoseconds> at_most)
+{
+    enforcing_until_.reset();
+    if (mode == core::Mode::enforce && at_most)
+        enforcing_until_ = monotonic_now() + *at_most;
+    // The lease first: it must not be the old one for a moment.
+    renew_lease();
+    parts_.settings[0].mode = mode == core::Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
+    end_rejections();
+}
+
+/// A program that remembers a rejection forgets it.
+void KernelGate::end_rejections()
+{
+    volatile tg_settings &settings = parts_.settings[0];
+    settings.generation = settings.generation + 1;
+}
+
+/// The gate itself ends what was allowed for a time: its lease goes no further.
 void KernelGate::renew_lease()
 {
-    const auto lease_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(lease_).count();
-    parts_.settings[0].lease_until_ns =
-        clock_ns(CLOCK_MONOTONIC) + static_cast<std::uint64_t>(lease_ns);
+    const auto now = monotonic_now();
+    auto until = now + std::chrono::duration_cast<std::chrono::nanoseconds>(lease_);
+
+    if (enforcing_until_ && now >= *enforcing_until_) {
+        set_mode(core::Mode::observe, std::nullopt);
+        return;
+    }
+    if (enforcing_until_)
+        until = std::min(until, *enforcing_until_);
+    parts_.settings[0].lease_until_ns = static_cast<std::uint64_t>(until.count());
+}
+
+Result<void> KernelGate::change_lists(const std::vector<core::ListNode> &put,
+                                      const std::vector<Block> &removed)
+{
+    const auto done = parts_.lists.change(put, removed);
+    note_lists();
+    return done;
+}
+
+Result<void> KernelGate::replace_lists(BuiltLists built)
+{
+    const auto done = parts_.lists.publish(std::move(built));
+    note_lists();
+    return done;
+}
+
+void KernelGate::note_lists()
+{
+    parts_.settings[0].lists_configured = parts_.lists.is_empty() ? 0 : 1;
+    end_rejections();
+}
+
+Result<core::Explanation> KernelGate::explain(const Address &address, core::ServiceId service)
+{
+    if (!parts_.explainer)
+        return parts_.explainer.error();
+    const auto answer = parts_.explainer->ask(address, service);
+    if (!answer)
+        return answer.error();
+
+    const volatile tg_settings &settings = parts_.settings[0];
+    auto told = to_explanation(
+        *answer,
+        {.limit = [this](std::uint8_t limit) { return parts_.limits.name_of(limit); },
+         .value = [this](std::uint8_t limit) { return parts_.limits.value_of(limit); },
+         .network = [this](std::uint32_t network) { return parts_.networks.name_of(network); },
+         .ipv6_source_bits = ipv6_source_bits(),
+         .enforcing = settings.mode == TG_MODE_ENFORCE && answer->now_ns < settings.lease_until_ns,
+         .offset = clock_offset()});
+    if (told.is_proven)
+        told.tally = parts_.sources.tally(answer->slot);
+    return told;
+}
+
+Result<std::size_t> KernelGate::remember(std::span<const tg_source_key> sources)
+{
+    if (!parts_.explainer)
+        return parts_.explainer.error();
+    return parts_.explainer->remember(sources);
 }
 
 void KernelGate::walk()
 {
     parts_.sources.walk(sink_);
+    parts_.sources.walk_repeats(parts_.repeats, sink_);
+    parts_.claims.walk_repeats(parts_.repeats, sink_);
+    if (parts_.limits.has_network_limits())
+        parts_.networks.settle_live();
+    events_.note(monotonic_now(), [this] { return table_events(); });
     renew_lease();
 }
 
-Result<bool> KernelGate::walk_claims(std::uint32_t entries)
+bool KernelGate::walk_claims(std::uint32_t entries)
 {
     return parts_.claims.walk_some(entries, sink_);
+}
+
+bool KernelGate::walk_prefixes(const PrefixSink &sink)
+{
+    const bool is_last = parts_.prefixes.walk_some(sink);
+    parts_.prefixes.walk_repeats(parts_.repeats, sink);
+    return is_last;
 }
 
 Result<bool> KernelGate::begin_reconcile()
@@ -248,17 +337,23 @@ void KernelGate::resume(const core::Told &told, const LiveSink &sink)
 {
     parts_.sources.resume(told.slots, sink);
     parts_.claims.resume(told.claims);
+    // Nobody can say how far their windows go: they begin anew.
+    parts_.prefixes.skip_to_present();
 }
 
-Result<void> KernelGate::skip_to_present(const LiveSink &sink)
+void KernelGate::skip_to_present(const LiveSink &sink)
 {
     parts_.sources.skip_to_present(sink);
-    return parts_.claims.skip_to_present();
+    parts_.claims.skip_to_present();
+    parts_.prefixes.skip_to_present();
 }
 
 bool KernelGate::refresh(const Block &block)
 {
-    return parts_.sources.walk_block(block, refreshed_sources_max, sink_);
+    if (!parts_.sources.walk_block(block, refreshed_sources_max, sink_))
+        return false;
+    parts_.sources.walk_repeats(parts_.repeats, sink_);
+    return true;
 }
 
 Result<std::uint64_t> KernelGate::count_flows(const Block &block,
@@ -283,150 +378,10 @@ Result<std::uint64_t> KernelGate::count_flows(const Block &block,
     return count;
 }
 
-core::Tally KernelGate::service_tally(core::ServiceId service, Family family) const
-{
-    core::Tally sum;
-    const auto index = static_cast<std::uint32_t>(service) * TG_FAMILY_COUNT +
-                       (family == Family::ipv4 ? TG_FAMILY_IPV4 : TG_FAMILY_IPV6);
-    const auto view =
-        PerCpuView<tg_tally>::open(parts_.program->map_fd("service_tallies"), "service_tallies");
-    if (view)
-        for (const auto &value : view->at(index))
-            sum += to_tally(value);
-    return sum;
-}
-
-std::vector<core::VerdictCount> KernelGate::verdicts() const
-{
-    std::vector<core::VerdictCount> rows;
-    const auto view =
-        PerCpuView<std::uint64_t>::open(parts_.program->map_fd("verdict_counts"), "verdict_counts");
-    if (!view)
-        return rows;
-
-    for (std::uint32_t hook = 0; hook < TG_HOOK_COUNT; hook++)
-        for (std::uint32_t verdict = TG_UNDECIDED + 1; verdict < TG_VERDICT_COUNT; verdict++) {
-            std::uint64_t packets = 0;
-            for (const auto count : view->at(hook * TG_VERDICT_COUNT + verdict))
-                packets += count;
-            rows.push_back({hook_names[hook], verdict_labels[verdict], packets});
-        }
-    return rows;
-}
-
-std::uint64_t KernelGate::live_total() const
-{
-    core::Tally sum;
-    for (const auto &[name, service] : parts_.services.known_ids())
-        for (const auto family : {Family::ipv4, Family::ipv6})
-            sum += service_tally(service, family);
-    return sum.live();
-}
-
-std::vector<core::TableUse> KernelGate::table_uses() const
-{
-    const auto max_of = [this](const char *name) {
-        return bpf_map__max_entries(
-            bpf_object__find_map_by_name(parts_.program->skeleton().obj, name));
-    };
-    return {
-        {"sources", parts_.sources.slots_max(), parts_.sources.slots_used()},
-        {"flows", max_of("flows"), live_total()},
-        {"claims", max_of("claims"), std::nullopt},
-        {"pending", max_of("pending"), std::nullopt},
-        {"networks", max_of("network_records") - 1, parts_.networks.configured()},
-    };
-}
-
-std::vector<std::string> KernelGate::warnings(const std::vector<core::TableUse> &tables) const
-{
-    auto sentences = attachments_->problems();
-    const auto &loaded = parts_.program->warnings();
-    sentences.insert(sentences.end(), loaded.begin(), loaded.end());
-
-    for (const auto &table : tables)
-        if (table.entries && *table.entries * 10 >= table.entries_max * 9)
-            sentences.push_back("table " + table.name + " is over 90 % full");
-    std::map<std::string, std::uint64_t> packets_by_verdict;
-    for (const auto &row : verdicts())
-        packets_by_verdict[row.verdict] += row.packets;
-    for (const auto verdict : {TG_PASS_FLOWS_FULL, TG_PASS_SOURCES_FULL, TG_PASS_SYN_UNCLAIMED})
-        if (const auto packets = packets_by_verdict[verdict_labels[verdict]]; packets != 0)
-            sentences.push_back(std::to_string(packets) + " packets left as " +
-                                verdict_labels[verdict] + ": a table was full, and what they " +
-                                "belong to went uncounted");
-    add_reconcile_warnings(sentences);
-    for (const auto &layout : parts_.pins->other_layouts())
-        sentences.push_back(parts_.pins->path() + "/" + layout +
-                            " holds the tables of another layout: `tallygated detach --pin-dir " +
-                            parts_.pins->path() + "` removes it, and what is counted here with it");
-    return sentences;
-}
-
-core::ReconcileStatus KernelGate::reconcile_status() const
-{
-    const auto progress =
-        MapView<std::uint32_t, tg_progress>::open(parts_.program->map_fd("progress"), "progress");
-    core::ReconcileStatus status;
-
-    if (!parts_.reconcile || !configured_->reconcile.interval)
-        status.how = "off";
-    else
-        status.how = is_gateway() ? "idle" : "sockets";
-    if (parts_.reconcile) {
-        status.rounds = parts_.reconcile->rounds();
-        status.half_closed = parts_.reconcile->half_closed();
-    }
-    if (!progress)
-        return status;
-    if (const auto counts = progress->find(0); counts && *counts) {
-        status.adopted = (*counts)->reconcile_adopted;
-        status.closed = (*counts)->reconcile_closed;
-        status.idle_closed = (*counts)->idle_closed;
-    }
-    return status;
-}
-
-void KernelGate::add_reconcile_warnings(std::vector<std::string> &sentences) const
-{
-    if (!configured_->reconcile.interval)
-        return;
-    if (!parts_.reconcile) {
-        sentences.push_back("flows are not compared with the kernel's sockets: " +
-                            parts_.reconcile.error().message);
-        return;
-    }
-    if (const auto count = parts_.reconcile->unadopted(); count != 0)
-        sentences.push_back(std::to_string(count) +
-                            " connections are not counted: there was no room for their flows");
-    if (const auto count = parts_.reconcile->elsewhere(); count != 0)
-        sentences.push_back(std::to_string(count) +
-                            " flows have no socket in this network namespace, as if they were " +
-                            "forwarded: what no packet closes, reconcile.idle_open does");
-}
-
 core::UnixTime KernelGate::counting_since() const
 {
     const std::uint64_t created = parts_.settings[0].created_unix_ns;
     return core::UnixTime{std::chrono::nanoseconds{static_cast<std::int64_t>(created)}};
-}
-
-core::GateStatus KernelGate::status() const
-{
-    const volatile tg_settings &settings = parts_.settings[0];
-    core::GateStatus status;
-
-    status.mode = settings.mode == TG_MODE_ENFORCE ? "enforce" : "observe";
-    status.strict = settings.strict != 0;
-    status.pin_dir = parts_.pins->layout_path();
-    status.layout = TG_ABI_VERSION;
-    status.program_tag = parts_.program->tag();
-    status.counting_since = counting_since();
-    status.attachments = attachments_->status();
-    status.tables = table_uses();
-    status.reconcile = reconcile_status();
-    status.warnings = warnings(status.tables);
-    return status;
 }
 
 } // namespace tallygate::kernel

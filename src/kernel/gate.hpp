@@ -6,24 +6,56 @@
 
 #include <tallygate/abi.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "core/seams.hpp"
 #include "kernel/attachment.hpp"
+#include "kernel/claims_walk.hpp"
+#include "kernel/explain.hpp"
+#include "kernel/limits.hpp"
+#include "kernel/lists.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/networks.hpp"
 #include "kernel/options.hpp"
 #include "kernel/pins.hpp"
+#include "kernel/prefix_walk.hpp"
 #include "kernel/program.hpp"
 #include "kernel/reconcile.hpp"
+#include "kernel/repeats.hpp"
 #include "kernel/services.hpp"
 #include "kernel/walk.hpp"
 
 namespace tallygate::kernel {
+
+/// Something that happened to a table, beside the verdicts: "claim_evicted".
+struct TableEventCount {
+    std::string event;
+    std::uint64_t count = 0;
+};
+
+/// Which of those are recent.
+class EventHistory {
+public:
+    static constexpr std::chrono::seconds span{60};
+
+    /// Reads them once in a span.
+    void note(std::chrono::nanoseconds now,
+              const std::function<std::vector<TableEventCount>()> &read);
+    /// How much one has grown over the last span, or up to two.
+    std::uint64_t growth(const std::vector<TableEventCount> &now, std::size_t event) const;
+
+private:
+    std::optional<std::chrono::nanoseconds> noted_at_;
+    std::vector<TableEventCount> before_;
+    std::vector<TableEventCount> latest_;
+};
 
 class KernelGate : public core::Gate {
 public:
@@ -35,16 +67,20 @@ public:
     /// counts has changed. The pin directory and the table sizes stay what they were.
     Result<void> reconfigure(const GateOptions &options);
 
-    /// Tells the sink of all proven sources, and renews the lease.
+    /// Tells the sink of all proven sources, and of those that send most, and renews the lease.
     void walk();
     /// Tells the sink of about `entries` more claimed sources, and says whether they were the
     /// last of a round.
-    Result<bool> walk_claims(std::uint32_t entries);
+    bool walk_claims(std::uint32_t entries);
+    /// Tells of the prefixes in the next slice of PrefixWalk::slices, and says whether it was the
+    /// last of a round.
+    bool walk_prefixes(const PrefixSink &sink);
     /// For tables that another daemon filled, before the first walk: goes on where `told`, which
     /// is of these tables, ends.
     void resume(const core::Told &told, const LiveSink &sink);
-    /// The same, when nobody knows what was told: everything counts as told.
-    Result<void> skip_to_present(const LiveSink &sink);
+    /// The same, when nobody knows what was told: everything counts as told. Of prefixes nobody
+    /// ever knows.
+    void skip_to_present(const LiveSink &sink);
     /// What the sink was told so far, which a later daemon may resume.
     core::Told told() const { return {parts_.sources.told(), parts_.claims.told()}; }
 
@@ -57,6 +93,10 @@ public:
     bool reconcile_doubts() const { return parts_.reconcile && parts_.reconcile->doubts() != 0; }
     /// For tables that were made just now: a flow for every connection that is open already.
     Result<void> adopt_connections();
+
+    /// Knows sources for proven that were so before these tables were made, and says for how many
+    /// there was room.
+    Result<std::size_t> remember(std::span<const tg_source_key> sources);
 
     bool maps_adopted() const { return parts_.program->maps_adopted(); }
     const std::map<std::string, core::ServiceId> &service_ids() const
@@ -73,6 +113,20 @@ public:
     void repair_attachments(Attachments::Occasion occasion) { attachments_->repair(occasion); }
     /// Whether packets are forwarded here: then no flow has a socket on this machine.
     bool is_gateway() const { return configured_ && !configured_->inside.empty(); }
+
+    /// Puts these lists, of ListTable::build(), in the place of all that are in force.
+    Result<void> replace_lists(BuiltLists built);
+    /// For ListTable::build().
+    std::uint32_t lists_max() const { return parts_.lists.entries_max(); }
+
+    std::vector<TableEventCount> table_events() const;
+
+    core::Mode mode() const override;
+    void set_mode(core::Mode mode, std::optional<std::chrono::nanoseconds> at_most) override;
+    Result<void> change_lists(const std::vector<core::ListNode> &put,
+                              const std::vector<Block> &removed) override;
+    std::vector<core::LimitCounts> limits() const override { return parts_.limits.counts(); }
+    Result<core::Explanation> explain(const Address &address, core::ServiceId service) override;
 
     bool refresh(const Block &block) override;
     Result<std::uint64_t> count_flows(const Block &block, const std::optional<Endpoint> &listener,
@@ -91,10 +145,15 @@ private:
         std::unique_ptr<PinDir> pins;
         std::unique_ptr<Program> program;
         Result<Reconcile> reconcile; ///< or why there is none: the gate counts without it
+        Result<Explainer> explainer; ///< the same
         ServiceTable services;
         NetworkTable networks;
         SourceWalk sources;
         ClaimsWalk claims;
+        PrefixWalk prefixes;
+        RepeatsReader repeats;
+        LimitTable limits;
+        ListTable lists;
         MappedArray<tg_settings> settings;
     };
 
@@ -104,11 +163,14 @@ private:
     Result<void> apply(const GateOptions &options);
     void apply_settings(const GateOptions &options);
     void renew_lease();
+    void end_rejections();
+    void note_lists();
     std::vector<core::TableUse> table_uses() const;
     std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
     std::uint64_t live_total() const;
     Result<void> begin_round(Reconcile::Adopt adopt);
     core::ReconcileStatus reconcile_status() const;
+    void add_eviction_warnings(std::vector<std::string> &sentences) const;
     void add_reconcile_warnings(std::vector<std::string> &sentences) const;
 
     Parts parts_;
@@ -116,6 +178,8 @@ private:
     std::optional<GateOptions> configured_; ///< what was last taken whole
     ChangeSink sink_;
     std::chrono::seconds lease_{60};
+    std::optional<std::chrono::nanoseconds> enforcing_until_; ///< CLOCK_MONOTONIC
+    EventHistory events_;
 };
 
 } // namespace tallygate::kernel

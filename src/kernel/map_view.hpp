@@ -148,7 +148,7 @@ public:
         const auto info = inspect_map(fd, name, sizeof(std::uint32_t), sizeof(Value));
         if (!info)
             return info.error();
-        return PerCpuView{fd};
+        return PerCpuView{fd, std::move(name)};
     }
 
     /// The values of all CPUs at `index`; none if the index is out of range.
@@ -160,13 +160,23 @@ public:
         return values;
     }
 
+    /// Zeros on all CPUs.
+    Result<void> clear(std::uint32_t index) const
+    {
+        const std::vector<Value> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+        if (bpf_map_update_elem(fd_, &index, zeros.data(), BPF_ANY) != 0)
+            return Error::system("write to " + name_);
+        return {};
+    }
+
 private:
     // The kernel rounds each CPU's value up to 8 bytes; ours need no rounding.
     static_assert(sizeof(Value) % 8 == 0);
 
-    explicit PerCpuView(int fd) : fd_(fd) {}
+    PerCpuView(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
 
     int fd_;
+    std::string name_;
 };
 
 /// An array that is mapped: read, and where we are its writer written, without a system call.

@@ -23,7 +23,15 @@ Result<NetworkTable> NetworkTable::open(const Program &program)
     if (!records)
         return records.error();
 
-    NetworkTable table{program};
+    auto hints = HintTable::open(program.map_fd("hints"), TG_HINT_NETWORKS);
+    if (!hints)
+        return hints.error();
+    auto nodes =
+        MappedArray<tg_network_node>::open(program.map_fd("network_nodes"), "network_nodes");
+    if (!nodes)
+        return nodes.error();
+
+    NetworkTable table{program, std::move(*hints), std::move(*nodes)};
     table.entries_max_ = records->entries_max();
     const auto read = records->for_each([&](Id id, const tg_network_record &record) {
         const std::string name{record.name, ::strnlen(record.name, sizeof(record.name))};
@@ -108,10 +116,36 @@ Result<void> NetworkTable::write_trie() const
     return {};
 }
 
+/// Limits and live counts go up these; also from a network that was taken out, whose flows are
+/// still open. What is not ours in them is left alone: the programs write there.
+void NetworkTable::write_nodes() const
+{
+    for (const auto &[id, record] : records_)
+        (*kernel_nodes_)[id].parent = record.parent;
+}
+
+std::vector<std::uint64_t> NetworkTable::hint_words() const
+{
+    HintCounts counts;
+    for (const auto &[block, id] : ids_)
+        if (!records_.at(id).retired)
+            counts.add(block);
+    return counts.words();
+}
+
+/// The hints before the trie that they lead to, and none taken away until it is whole.
 Result<void> NetworkTable::write() const
 {
-    const auto written = write_records();
-    return written ? write_trie() : written;
+    const auto words = hint_words();
+
+    if (const auto written = write_records(); !written)
+        return written;
+    write_nodes();
+    hints_->add(words);
+    if (const auto written = write_trie(); !written)
+        return written;
+    hints_->replace(words);
+    return {};
 }
 
 /// Puts this table in the place of one that was refused half-way, as far as the kernel lets us.
@@ -167,16 +201,21 @@ Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
         return written;
     }
     *this = std::move(next);
+    // What moved is known at this moment; what opened meanwhile shows in the next rounds.
+    for (const auto &[id, difference] : live_differences())
+        add_live(id, difference);
+    seen_once_.clear();
     return {};
 }
 
-std::vector<core::NetworkCounts> NetworkTable::counts() const
+/// What each network counted, with all that is nested in it.
+NetworkTable::Sums NetworkTable::sums() const
 {
-    std::map<Id, core::Tally> sums;
+    Sums sums;
     const auto view =
         PerCpuView<tg_tally>::open(program_->map_fd("network_tallies"), "network_tallies");
     if (!view)
-        return {};
+        return sums;
 
     // At most 128 steps up: parents are shorter prefixes.
     for (const auto &[id, record] : records_) {
@@ -186,12 +225,70 @@ std::vector<core::NetworkCounts> NetworkTable::counts() const
         for (Id at = id; at != 0; at = records_.at(at).parent)
             sums[at] += own;
     }
+    return sums;
+}
 
+std::vector<core::NetworkCounts> NetworkTable::counts() const
+{
+    auto sums = this->sums();
     std::vector<core::NetworkCounts> rows;
     for (const auto &[block, id] : ids_)
         if (!records_.at(id).retired)
             rows.push_back({records_.at(id).name, block, sums[id]});
     return rows;
+}
+
+std::vector<NetworkTable::Node> NetworkTable::nodes() const
+{
+    std::vector<Node> nodes;
+    for (const auto &[block, id] : ids_)
+        if (const auto &record = records_.at(id); !record.retired)
+            nodes.push_back({id, record.parent, record.name, block});
+    return nodes;
+}
+
+std::string NetworkTable::name_of(Id id) const
+{
+    const auto found = records_.find(id);
+    return found == records_.end() ? "" : found->second.name;
+}
+
+/// What is missing from each node, where nothing moved while we looked.
+NetworkTable::Differences NetworkTable::live_differences() const
+{
+    Differences before;
+    Differences differences;
+
+    for (const auto &[id, record] : records_)
+        before[id] = static_cast<std::int64_t>((*kernel_nodes_)[id].live);
+    for (const auto &[id, sum] : sums()) {
+        const auto live = static_cast<std::int64_t>((*kernel_nodes_)[id].live);
+        const auto difference = static_cast<std::int64_t>(sum.opened - sum.closed) - live;
+        if (live == before[id] && difference != 0)
+            differences[id] = difference;
+    }
+    return differences;
+}
+
+void NetworkTable::add_live(Id id, std::int64_t amount) const
+{
+    volatile __u64 &live = (*kernel_nodes_)[id].live;
+    __atomic_fetch_add(&live, static_cast<__u64>(amount), __ATOMIC_RELAXED);
+}
+
+void NetworkTable::settle_live()
+{
+    auto differences = live_differences();
+
+    std::erase_if(differences, [this](const auto &entry) {
+        const auto [id, difference] = entry;
+        const auto seen = seen_once_.find(id);
+        if (seen == seen_once_.end() || seen->second != difference)
+            return false;
+        add_live(id, difference);
+        return true;
+    });
+    seen_once_ = std::move(differences);
 }
 
 std::size_t NetworkTable::configured() const

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "core/seams.hpp"
+#include "kernel/hints.hpp"
+#include "kernel/map_view.hpp"
 #include "kernel/options.hpp"
 #include "kernel/program.hpp"
 
@@ -20,6 +23,16 @@ namespace tallygate::kernel {
 /// goes back. Named again, it goes on from its own total.
 class NetworkTable {
 public:
+    using Id = std::uint32_t;
+
+    /// A configured network as limits see it.
+    struct Node {
+        Id id = 0;
+        Id parent = 0; ///< the next wider configured network; 0: none
+        std::string name;
+        Block block = Block::all(Family::ipv4);
+    };
+
     static Result<NetworkTable> open(const Program &program);
 
     /// Makes the trie hold exactly these blocks, which must differ from each other. After an
@@ -30,6 +43,15 @@ public:
     std::vector<core::NetworkCounts> counts() const;
 
     std::size_t configured() const;
+    /// The configured networks in the order of their addresses.
+    std::vector<Node> nodes() const;
+    /// The name of a network that is or was configured; "" if there was none.
+    std::string name_of(Id id) const;
+
+    /// Sets right what limits on open flows compare with, after networks have moved: the flows
+    /// that are open inside of each. A difference is mended when it shows a second time, because
+    /// a connection that opens at this moment looks like one.
+    void settle_live();
 
 private:
     struct Record {
@@ -37,9 +59,14 @@ private:
         std::uint32_t parent = 0;
         bool retired = false;
     };
-    using Id = std::uint32_t;
+    using Sums = std::map<Id, core::Tally>;
+    using Differences = std::map<Id, std::int64_t>;
 
-    explicit NetworkTable(const Program &program) : program_(&program) {}
+    NetworkTable(const Program &program, HintTable hints, MappedArray<tg_network_node> kernel_nodes)
+        : program_(&program), hints_(std::make_shared<HintTable>(std::move(hints))),
+          kernel_nodes_(std::make_shared<MappedArray<tg_network_node>>(std::move(kernel_nodes)))
+    {
+    }
 
     Result<void> choose(const std::vector<NetworkOption> &networks);
     Result<Id> number_for(const Block &block);
@@ -48,8 +75,17 @@ private:
     Result<void> write_records() const;
     Result<void> write_trie() const;
     void write_over(const NetworkTable &half_written) const;
+    void write_nodes() const;
+    std::vector<std::uint64_t> hint_words() const;
+    Sums sums() const;
+    Differences live_differences() const;
+    void add_live(Id id, std::int64_t amount) const;
 
     const Program *program_;
+    /// Shared with the copies that apply() makes to try things out.
+    std::shared_ptr<const HintTable> hints_;
+    std::shared_ptr<const MappedArray<tg_network_node>> kernel_nodes_;
+    Differences seen_once_;
     std::uint32_t entries_max_ = 0; ///< with the place of number 0, which is no network
     std::map<Block, Id> ids_;       ///< also of retired ones
     std::map<Id, Record> records_;

@@ -8,16 +8,20 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "core/seams.hpp"
 
 namespace tallygate::kernel {
 
 enum class Attach : std::uint8_t { automatic, native, generic, tc };
-enum class Mode : std::uint8_t { observe, enforce };
+using core::Mode;
 
 /// Sizes that are fixed once the maps are made.
 struct TableSizes {
     std::uint32_t sources_max = 1U << 20;
-    std::uint32_t claims_max = 1U << 18;
+    std::uint32_t claims_max = 1U << 20; ///< a power of two
+    std::uint32_t rates_max = 1U << 18;  ///< a power of two
+    std::uint32_t lists_max = 1U << 20;
+    std::uint32_t ipv6_prefixes_max = 1U << 18; ///< a power of two
     std::uint32_t flows_max = 1U << 20;
     std::uint32_t pending_max = 1U << 22; ///< a power of two
     std::uint32_t networks_max = 1U << 16;
@@ -33,6 +37,28 @@ struct ServiceOption {
 struct NetworkOption {
     std::string name;
     Block block;
+};
+
+/// SYNs that conform: one each interval, and `burst` at once after a quiet time.
+struct LimitRate {
+    std::chrono::nanoseconds interval{0}; ///< at least 1 ns
+    std::uint32_t burst = 1;              ///< at least 1
+};
+
+/// Either `per` or `networks`, and `rate` or `live_max` or both. The configuration has checked
+/// what is allowed together; only what depends on the tables is refused later.
+struct LimitOption {
+    enum class Who : std::uint8_t { all, claimed, proven };
+    enum class Action : std::uint8_t { drop, count };
+
+    std::string name;
+    std::vector<std::string> services; ///< none: all
+    std::vector<Block> per;            ///< 0.0.0.0/24: each /24; at most one of a family
+    std::vector<std::string> networks; ///< each block of theirs is a holder of its own
+    Who who = Who::all;
+    std::optional<LimitRate> rate;
+    std::optional<std::uint32_t> live_max;
+    Action action = Action::drop;
 };
 
 /// How flows that no packet closes come to their end.
@@ -58,6 +84,7 @@ struct GateOptions {
     std::vector<Block> tunnels_from; ///< senders whose tunnels are looked into
     std::vector<ServiceOption> services;
     std::vector<NetworkOption> networks;
+    std::vector<LimitOption> limits;
 };
 
 } // namespace tallygate::kernel

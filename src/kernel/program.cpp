@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/program.hpp"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/random.h>
 #include <tallygate/abi.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdarg>
@@ -46,28 +46,60 @@ int keep_libbpf_words(libbpf_print_level level, const char *format, va_list argu
     return 0;
 }
 
-/// Maps whose size is configuration. All others must have the size that we were compiled with.
-bool is_sized(const std::string &name)
-{
-    return name == "claims" || name == "flows" || name == "sources" || name == "source_index" ||
-           name == "freed_slots" || name == "pending" || name == "networks" ||
-           name == "network_tallies" || name == "network_records";
-}
-
 // Tables by a network's number have a place for 0, which is no network.
 constexpr std::uint32_t number_0 = 1;
+
+/// A map whose size is configuration. All others must have the size that we were compiled with.
+struct SizedMap {
+    const char *map;
+    const char *shown; ///< its name to operators; none: its size follows from another's
+    std::uint32_t of_each = 1;
+    std::uint32_t beside = 0;      ///< entries that the operator did not ask for
+    bool is_found_by_mask = false; ///< so its size must be a power of two
+};
+
+// clang-format off
+constexpr SizedMap sized_maps[] = {
+    {"sources",         "sources"},
+    {"source_index",    nullptr},
+    {"freed_slots",     nullptr},
+    {"proven_filter",   nullptr,         1, 0, true},
+    {"claims",          "claims",        TG_BUCKET_WAYS, 0, true},
+    {"rates",           "rates",         TG_BUCKET_WAYS, 0, true},
+    {"ipv6_prefixes",   "ipv6_prefixes", TG_BUCKET_WAYS, 0, true},
+    {"flows",           "flows"},
+    {"pending",         "pending",       1, 0, true},
+    {"networks",        nullptr},
+    {"network_tallies", nullptr},
+    {"network_nodes",   nullptr},
+    {"network_records", "networks",      1, number_0},
+};
+// clang-format on
+
+const SizedMap *find_sized(const std::string &name)
+{
+    const auto found =
+        std::ranges::find_if(sized_maps, [&](const SizedMap &sized) { return name == sized.map; });
+    return found == std::end(sized_maps) ? nullptr : found;
+}
+
+/// Two bits a source of thirty-two or more: one look in a few hundred at a source that never came
+/// asks the index in vain.
+std::uint32_t filter_words(std::uint32_t sources_max)
+{
+    constexpr std::uint32_t words_min = 64;
+    return std::bit_ceil(std::max(sources_max / 4, words_min));
+}
+
+std::uint32_t buckets(std::uint32_t entries)
+{
+    return std::max(entries / TG_BUCKET_WAYS, 1U);
+}
 
 /// .bss and .rodata belong to one load of the programs and are not pinned.
 bool is_pinned(const bpf_map *map)
 {
     return !bpf_map__is_internal(map);
-}
-
-std::array<__be32, 2> source_mask(unsigned ipv6_source_bits)
-{
-    const unsigned bits = ipv6_source_bits - 64;
-    const std::uint64_t mask = bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits);
-    return {htonl(static_cast<std::uint32_t>(mask >> 32)), htonl(static_cast<std::uint32_t>(mask))};
 }
 
 constexpr auto made_elsewhere = "was not made by this version of tallygate";
@@ -157,13 +189,18 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.sources, sizes.sources_max},
         {maps.source_index, sizes.sources_max},
         {maps.freed_slots, sizes.sources_max},
-        {maps.claims, sizes.claims_max},
+        {maps.proven_filter, filter_words(sizes.sources_max)},
+        {maps.claims, buckets(sizes.claims_max)},
+        {maps.rates, buckets(sizes.rates_max)},
+        {maps.ipv6_prefixes, buckets(sizes.ipv6_prefixes_max)},
+        {maps.repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS},
         {maps.flows, sizes.flows_max},
         {maps.pending, sizes.pending_max},
         // And the place of IPv4, see networks.cpp; and one that kernels before 6.13 ask for when
         // an entry of a full trie is replaced.
         {maps.networks, sizes.networks_max + 2},
         {maps.network_tallies, sizes.networks_max + number_0},
+        {maps.network_nodes, sizes.networks_max + number_0},
         {maps.network_records, sizes.networks_max + number_0},
     };
     for (const auto &[map, count] : entries_max)
@@ -193,18 +230,19 @@ Result<void> Program::adopt_map(const PinDir &pins, const std::string &name)
         info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
         info.value_size == bpf_map__value_size(map) && info.map_flags == bpf_map__map_flags(map);
     const auto wanted = bpf_map__max_entries(map);
-    // The gate cuts its hash to a slot of this table by a mask.
-    const bool fits_mask = name != "pending" || std::has_single_bit(info.max_entries);
-    if (!same_shape || !fits_mask || (!is_sized(name) && info.max_entries != wanted))
+    const SizedMap *const sized = find_sized(name);
+    const bool fits_mask =
+        !sized || !sized->is_found_by_mask || std::has_single_bit(info.max_entries);
+    if (!same_shape || !fits_mask || (!sized && info.max_entries != wanted))
         return not_ours(pins, name, made_elsewhere);
-    const bool is_networks = name == "network_records";
-    if (info.max_entries != wanted && name != "source_index" && name != "freed_slots" &&
-        name != "network_tallies" && name != "networks")
-        warnings_.push_back("table " + (is_networks ? "networks" : name) + " keeps room for " +
-                            std::to_string(info.max_entries - (is_networks ? number_0 : 0)) +
-                            " entries; the configured " +
-                            std::to_string(wanted - (is_networks ? number_0 : 0)) +
+    if (info.max_entries != wanted && sized->shown) {
+        const auto shown = [sized](std::uint32_t entries) {
+            return std::to_string((entries - sized->beside) * sized->of_each);
+        };
+        warnings_.push_back("table " + std::string(sized->shown) + " keeps room for " +
+                            shown(info.max_entries) + " entries; the configured " + shown(wanted) +
                             " take effect after `tallygated detach`");
+    }
     bpf_map__set_max_entries(map, info.max_entries);
     if (bpf_map__reuse_fd(map, fd->get()) != 0)
         return Error::system("take over " + pins.map_path(name));
@@ -226,16 +264,10 @@ Result<void> Program::adopt_maps(const PinDir &pins)
     return {};
 }
 
-void Program::set_constants(std::uint64_t hash_seed)
+void Program::set_constants(const std::array<std::uint64_t, 2> &hash_seed)
 {
-    const auto mask = source_mask(ipv6_source_bits_);
-    auto &constants = *skeleton_->rodata;
-
-    constants.pending_mask = bpf_map__max_entries(skeleton_->maps.pending) - 1;
-    constants.sources_max = bpf_map__max_entries(skeleton_->maps.sources);
-    constants.ipv6_source_mask[0] = mask[0];
-    constants.ipv6_source_mask[1] = mask[1];
-    constants.hash_seed = hash_seed;
+    constants_ = table_constants(skeleton_->obj, hash_seed, ipv6_source_bits_);
+    kernel::set_constants(*skeleton_->rodata, constants_);
 }
 
 Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
@@ -243,8 +275,8 @@ Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
     auto settings = pinned_settings(pins);
     if (!settings)
         return settings.error();
-    if (settings->hash_seed == 0 &&
-        ::getrandom(&settings->hash_seed, sizeof(settings->hash_seed), 0) < 0)
+    if (settings->hash_seed[0] == 0 &&
+        ::getrandom(settings->hash_seed, sizeof(settings->hash_seed), 0) < 0)
         return Error::system("get a random seed");
 
     // Probed by loading: a kernel that refuses large frames takes the programs without them.
@@ -267,7 +299,7 @@ Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
             if (!step)
                 return step.error();
         }
-        program.set_constants(settings->hash_seed);
+        program.set_constants({settings->hash_seed[0], settings->hash_seed[1]});
 
         const int loaded = gate::load(program.skeleton_.get());
         if (loaded != 0) {
@@ -288,9 +320,40 @@ Result<Program> Program::load(const PinDir &pins, const TableSizes &sizes)
     return refused;
 }
 
+Result<void> take_maps(const bpf_object *object, const Program &program)
+{
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, object)
+    {
+        if (!is_pinned(map))
+            continue;
+        const auto *name = bpf_map__name(map);
+        if (bpf_map__reuse_fd(map, program.map_fd(name)) != 0)
+            return Error::system("take over map " + std::string(name));
+    }
+    return {};
+}
+
 int Program::map_fd(const char *name) const
 {
     return bpf_object__find_map_fd_by_name(skeleton_->obj, name);
+}
+
+std::uint32_t Program::entries_max(const char *map) const
+{
+    return bpf_map__max_entries(bpf_object__find_map_by_name(skeleton_->obj, map));
+}
+
+std::vector<std::pair<std::string, int>> Program::maps() const
+{
+    std::vector<std::pair<std::string, int>> maps;
+    bpf_map *map = nullptr;
+    bpf_object__for_each_map(map, skeleton_->obj)
+    {
+        if (is_pinned(map))
+            maps.emplace_back(bpf_map__name(map), bpf_map__fd(map));
+    }
+    return maps;
 }
 
 int Program::xdp_fd() const

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernel/constants.hpp"
 #include "kernel/options.hpp"
 #include "kernel/pins.hpp"
 
 // The generated skeleton; only this room and its tests include it.
 struct gate;
+struct bpf_object;
 
 namespace tallygate::kernel {
 
@@ -33,6 +37,11 @@ public:
 
     gate &skeleton() const { return *skeleton_; }
     int map_fd(const char *name) const;
+    std::uint32_t entries_max(const char *map) const;
+    /// All that are pinned, by name.
+    std::vector<std::pair<std::string, int>> maps() const;
+    /// For other objects over the same maps.
+    const TableConstants &constants() const { return constants_; }
     int xdp_fd() const;
     int tc_ingress_fd() const;
     int tc_egress_fd() const;
@@ -57,14 +66,18 @@ private:
     Result<void> open(const TableSizes &sizes, bool fragments);
     Result<void> adopt_maps(const PinDir &pins);
     Result<void> adopt_map(const PinDir &pins, const std::string &name);
-    void set_constants(std::uint64_t hash_seed);
+    void set_constants(const std::array<std::uint64_t, 2> &hash_seed);
 
     std::unique_ptr<gate, Destroy> skeleton_;
     bool maps_adopted_ = false;
     bool takes_fragments_ = false;
     unsigned ipv6_source_bits_ = 64;
+    TableConstants constants_;
     std::vector<std::string> warnings_;
 };
+
+/// Gives the maps of `program` to another object of ours, which is not loaded yet.
+Result<void> take_maps(const bpf_object *object, const Program &program);
 
 /// Keeps libbpf's own words, which are many and often harmless, for the moment when loading
 /// fails; with debug logging they are logged too.

@@ -11,8 +11,9 @@
 #include <array>
 #include <cstring>
 
-#include "gate.skel.h"
+#include "kernel/constants.hpp"
 #include "kernel/convert.hpp"
+#include "kernel/letter.hpp"
 #include "kernel/map_view.hpp"
 #include "reconcile.skel.h"
 
@@ -64,33 +65,6 @@ Result<bool> read_flows(const Fd &pass, Look &&look)
     return bytes == 0;
 }
 
-/// Runs one of our programs with `letter` in the place of a packet.
-template <typename Answer, typename Letter>
-Result<Answer> send(const bpf_program *program, Letter letter)
-{
-    bpf_test_run_opts run{};
-    run.sz = sizeof(run);
-    run.data_in = &letter;
-    run.data_size_in = sizeof(letter);
-    if (bpf_prog_test_run_opts(bpf_program__fd(program), &run) != 0)
-        return Error::system("run " + std::string(bpf_program__name(program)));
-    return static_cast<Answer>(run.retval);
-}
-
-Result<void> take_maps(const bpf_object *object, const Program &program)
-{
-    bpf_map *map = nullptr;
-    bpf_object__for_each_map(map, object)
-    {
-        if (bpf_map__is_internal(map))
-            continue;
-        const auto *name = bpf_map__name(map);
-        if (bpf_map__reuse_fd(map, program.map_fd(name)) != 0)
-            return Error::system("take over map " + std::string(name));
-    }
-    return {};
-}
-
 } // namespace
 
 void Reconcile::Destroy::operator()(reconcile *skeleton) const
@@ -115,13 +89,7 @@ Result<Reconcile> Reconcile::load(const Program &program)
     if (const auto taken = take_maps(made.skeleton_->obj, program); !taken)
         return taken.error();
 
-    const auto &gate = *program.skeleton().rodata;
-    auto &constants = *made.skeleton_->rodata;
-    constants.hash_seed = gate.hash_seed;
-    constants.pending_mask = gate.pending_mask;
-    constants.sources_max = gate.sources_max;
-    std::memcpy(const_cast<__be32 *>(constants.ipv6_source_mask), gate.ipv6_source_mask,
-                sizeof(gate.ipv6_source_mask));
+    set_constants(*made.skeleton_->rodata, program.constants());
 
     const int loaded = reconcile::load(made.skeleton_.get());
     if (loaded != 0) {
@@ -279,7 +247,8 @@ Result<void> Reconcile::look_at(const Socket &socket)
     const auto stage = socket.stage == SocketStage::handshake ? TG_SOCKET_HANDSHAKE
                        : socket.stage == SocketStage::over    ? TG_SOCKET_OVER
                                                               : TG_SOCKET_CONNECTED;
-    const auto noted = send<tg_noted>(skeleton_->progs.note_socket, tg_socket{socket.ends, stage});
+    const auto noted =
+        run_with<tg_noted>(skeleton_->progs.note_socket, tg_socket{socket.ends, stage});
     if (!noted)
         return noted.error();
     return *noted == TG_NOTED_NO_FLOW && stage == TG_SOCKET_CONNECTED ? adopt(socket)
@@ -300,8 +269,8 @@ Result<void> Reconcile::adopt(const Socket &socket)
         return {};
     }
 
-    const auto mended =
-        send<tg_mended>(skeleton_->progs.adopt_flow, tg_socket{socket.ends, TG_SOCKET_CONNECTED});
+    const auto mended = run_with<tg_mended>(skeleton_->progs.adopt_flow,
+                                            tg_socket{socket.ends, TG_SOCKET_CONNECTED});
     if (!mended)
         return mended.error();
     if (*mended == TG_MENDED_FULL)
@@ -357,8 +326,8 @@ Result<void> Reconcile::look_at(const tg_flow_age &age)
     if (!reason)
         return {};
     const auto mended =
-        send<tg_mended>(skeleton_->progs.end_flow,
-                        tg_closing{.state = age.state, .ends = age.ends, .reason = *reason});
+        run_with<tg_mended>(skeleton_->progs.end_flow,
+                            tg_closing{.state = age.state, .ends = age.ends, .reason = *reason});
     return mended ? Result<void>{} : mended.error();
 }
 

@@ -11,17 +11,19 @@
 #include <optional>
 
 #include "gate.skel.h"
+#include "kernel/constants.hpp"
 #include "kernel/convert.hpp"
+#include "kernel/limits.hpp"
+#include "kernel/lists.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/packet_facts.h"
 #include "kernel/program.hpp"
 #include "kernel/program_tag.hpp"
 #include "kernel/replay_roles.hpp"
+#include "kernel/replay_services.hpp"
 
 namespace tallygate::kernel {
 namespace {
-
-constexpr std::uint32_t ports_max = 65536;
 
 /// BPF_PROG_TEST_RUN takes no frame for tc that is shorter than Ethernet and IPv6, nor one for
 /// XDP without Ethernet. Shorter ones get bytes behind them that `injected_frame_bytes` denies.
@@ -36,28 +38,39 @@ struct Destroy {
 };
 using Skeleton = std::unique_ptr<gate, Destroy>;
 
-/// Tables for what a capture of so many packets can hold: a flow takes a SYN-ACK and an ACK.
-void size_tables(gate &skeleton, std::uint64_t packets_bound)
+/// Tables for what a capture of so many packets can hold: a flow takes a SYN-ACK and an ACK, and a
+/// source a SYN. Who sent how many SYNs is counted on this side; what limits know must not be
+/// forgotten, or they would let more through than they do on a card with room.
+void size_tables(gate &skeleton, const ReplayOptions &options)
 {
     constexpr std::uint64_t unknown = 1U << 18;
     constexpr std::uint64_t entries_min = 64;
     constexpr std::uint64_t entries_max = 1U << 20;
-    constexpr std::uint32_t claims = 4096; // may forget: SYNs by source are counted on this side
-    const auto flows = static_cast<std::uint32_t>(
-        packets_bound ? std::clamp(packets_bound / 2 + 1, entries_min, entries_max) : unknown);
+    constexpr std::uint32_t claims_unlimited = 4096;
+    const auto packets = options.packets_bound ? options.packets_bound : unknown;
+    const auto of_packets = [&](std::uint64_t each) {
+        return static_cast<std::uint32_t>(std::clamp(packets / each + 1, entries_min, entries_max));
+    };
+    const auto flows = of_packets(2);
+    // Twice the room: buckets fill unevenly.
+    const auto states =
+        options.limits.empty() ? claims_unlimited : std::bit_ceil(of_packets(1)) * 2;
     auto &maps = skeleton.maps;
 
     for (auto *map : {maps.flows, maps.sources, maps.source_index})
         bpf_map__set_max_entries(map, flows);
-    bpf_map__set_max_entries(maps.claims, claims);
+    for (auto *map : {maps.claims, maps.rates})
+        bpf_map__set_max_entries(map, states / TG_BUCKET_WAYS);
+    bpf_map__set_max_entries(maps.proven_filter, std::bit_ceil(flows));
+    bpf_map__set_max_entries(maps.repeats,
+                             static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
     for (auto *map : {maps.freed_slots, maps.networks, maps.network_tallies, maps.network_records,
-                      maps.service_records})
+                      maps.network_nodes, maps.service_records, maps.prefixes, maps.ipv6_prefixes})
         bpf_map__set_max_entries(map, 1);
 
-    auto &constants = *skeleton.rodata;
-    constants.injected = true;
-    constants.sources_max = flows;
-    constants.pending_mask = bpf_map__max_entries(maps.pending) - 1;
+    skeleton.rodata->injected = true;
+    set_constants(*skeleton.rodata,
+                  table_constants(skeleton.obj, {0, 0}, options.ipv6_source_bits));
 }
 
 Result<Skeleton> load_programs(const ReplayOptions &options)
@@ -77,7 +90,7 @@ Result<Skeleton> load_programs(const ReplayOptions &options)
     bpf_program *program = nullptr;
     bpf_object__for_each_program(program, skeleton->obj) bpf_program__set_autoload(
         program, program == skeleton->progs.gate_xdp || program == skeleton->progs.gate_tc_egress);
-    size_tables(*skeleton, options.packets_bound);
+    size_tables(*skeleton, options);
     if (const int failed = gate::load(skeleton.get()); failed != 0) {
         auto refused = Error::system("load the gate's programs", -failed);
         refused.message += " (" + last_libbpf_words() + ")";
@@ -86,102 +99,43 @@ Result<Skeleton> load_programs(const ReplayOptions &options)
     return skeleton;
 }
 
-/// What is guarded, on this side: the same answer as the gate's find_service().
-class Services {
-public:
-    explicit Services(const ReplayOptions &options) : ports_(ports_max)
-    {
-        names_.emplace_back();
-        if (!options.any_port_service.empty()) {
-            names_.push_back(options.any_port_service);
-            std::ranges::fill(ports_, tg_port{.service = 1, .listed = 0, .leaving = 0});
-        }
-        for (const auto &service : options.services)
-            add(service);
-    }
-
-    /// Into the gate's tables.
-    Result<void> write(gate &skeleton) const
-    {
-        std::vector<std::uint32_t> keys;
-        std::vector<tg_port> values;
-        for (std::uint32_t port = 0; port < ports_max; port++)
-            if (ports_[port].service != 0 || ports_[port].listed != 0) {
-                keys.push_back(port);
-                values.push_back(ports_[port]);
-            }
-        auto count = static_cast<std::uint32_t>(keys.size());
-        if (bpf_map_update_batch(bpf_map__fd(skeleton.maps.ports), keys.data(), values.data(),
-                                 &count, nullptr) != 0)
-            return Error::system("write to ports");
-
-        const auto view = MapView<tg_listener, std::uint32_t>::open(
-            bpf_map__fd(skeleton.maps.listeners), "listeners");
-        if (!view)
-            return view.error();
-        for (const auto &[endpoint, id] : listeners_)
-            if (const auto put = view->put(to_listener(endpoint), id); !put)
-                return put;
-        return {};
-    }
-
-    /// The id of the service at this end; 0 if nobody guards it.
-    std::uint16_t find(const tg_addr &addr, __be16 port) const
-    {
-        const auto &entry = ports_[ntohs(port)];
-        if (entry.listed != 0)
-            if (const auto found = listeners_.find({to_address(addr), ntohs(port)});
-                found != listeners_.end())
-                return found->second;
-        return entry.service;
-    }
-
-    const std::string &name(std::uint16_t id) const { return names_[id]; }
-    const std::vector<std::string> &names() const { return names_; }
-
-private:
-    static tg_listener to_listener(const Endpoint &endpoint)
-    {
-        return {
-            .addr = from_address(endpoint.address), .port = htons(endpoint.port), .reserved = 0};
-    }
-
-    void add(const ServiceOption &service)
-    {
-        const auto id = static_cast<std::uint16_t>(names_.size());
-
-        names_.push_back(service.name);
-        for (const auto port : service.ports)
-            ports_[port].service = id;
-        for (const auto &endpoint : service.listeners) {
-            ports_[endpoint.port].listed = 1;
-            listeners_[endpoint] = id;
-        }
-    }
-
-    std::vector<std::string> names_; ///< by id; 0 is none
-    std::vector<tg_port> ports_;
-    std::map<Endpoint, std::uint16_t> listeners_;
-};
-
 Result<void> write_tunnels(gate &skeleton, const std::vector<Block> &tunnels_from)
 {
     const auto senders =
         MapView<tg_prefix, std::uint32_t>::open(bpf_map__fd(skeleton.maps.tunnels), "tunnels");
-    const auto settings =
-        MapView<std::uint32_t, tg_settings>::open(bpf_map__fd(skeleton.maps.settings), "settings");
 
     if (!senders)
         return senders.error();
-    if (!settings)
-        return settings.error();
     for (const auto &block : tunnels_from)
         if (const auto put = senders->put(from_block(block), 1); !put)
             return put;
-    tg_settings observe{};
-    observe.mode = TG_MODE_OBSERVE;
-    observe.tunnels_configured = static_cast<std::uint32_t>(tunnels_from.size());
-    return settings->put(0, observe);
+    return {};
+}
+
+/// In the clock of the capture, which is the gate's here.
+Result<void> write_lists(gate &skeleton, const std::vector<core::ListNode> &lists)
+{
+    const auto entries_max = static_cast<std::uint32_t>(lists.size());
+    auto built = ListTable::build(lists, entries_max, ClockOffset{0});
+    if (!built)
+        return built.error();
+    auto table = ListTable::open(skeleton.obj, entries_max);
+    return table ? table->publish(std::move(*built)) : table.error();
+}
+
+Result<void> write_settings(gate &skeleton, const ReplayOptions &options)
+{
+    const auto settings =
+        MapView<std::uint32_t, tg_settings>::open(bpf_map__fd(skeleton.maps.settings), "settings");
+    if (!settings)
+        return settings.error();
+    tg_settings value{};
+    value.mode = options.mode == Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
+    value.lease_until_ns = ~std::uint64_t{0};
+    value.ipv6_source_bits = options.ipv6_source_bits;
+    value.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
+    value.lists_configured = static_cast<std::uint32_t>(options.lists.size());
+    return settings->put(0, value);
 }
 
 bool is_same_segment(const packet_facts &one, const packet_facts &other)
@@ -198,9 +152,15 @@ bool is_drop_in_strict_mode(tg_verdict verdict)
 
 } // namespace
 
-void ReplayCounts::add(tg_verdict verdict)
+void ReplayCounts::add(tg_verdict verdict, bool is_syn)
 {
-    syn += verdict == TG_PASS_SYN || verdict == TG_PASS_SYN_UNCLAIMED;
+    const bool is_dropped = verdict >= TG_DROP_BLOCKED && verdict <= TG_DROP_SERVICE_RATE;
+    const bool would_be = tg_verdict_would_drop(verdict);
+
+    // Of a source that is blocked every packet is dropped, and its SYNs alone are counted here.
+    syn += verdict == TG_PASS_SYN || (is_syn && (is_dropped || would_be));
+    dropped += is_syn && is_dropped;
+    would_drop += is_syn && would_be;
     opened += verdict == TG_PASS_OPENED;
     closed_fin += verdict == TG_PASS_CLOSED_FIN;
     closed_rst += verdict == TG_PASS_CLOSED_RST;
@@ -209,10 +169,11 @@ void ReplayCounts::add(tg_verdict verdict)
 
 class Replay::Parts {
 public:
-    Parts(const ReplayOptions &options, Skeleton skeleton, Services services)
+    Parts(const ReplayOptions &options, Skeleton skeleton, ReplayServices services,
+          LimitTable limits)
         : by_source_(options.by_source), ipv6_source_bits_(options.ipv6_source_bits),
           tunnels_from_(options.tunnels_from), skeleton_(std::move(skeleton)),
-          services_(std::move(services))
+          services_(std::move(services)), limits_(std::move(limits))
     {
         for (std::size_t id = 1; id < services_.names().size(); id++)
             report_.services[services_.names()[id]] = {};
@@ -236,7 +197,11 @@ public:
     }
 
     gate &skeleton() const { return *skeleton_; }
-    const ReplayReport &report() const { return report_; }
+    const ReplayReport &report()
+    {
+        report_.limits = limits_.counts();
+        return report_;
+    }
 
 private:
     struct Facts {
@@ -329,22 +294,24 @@ private:
     {
         report_.verdicts[verdict]++;
         report_.would_drop += from_client && is_drop_in_strict_mode(verdict);
-        report_.total.add(verdict);
+        const bool is_syn = packet.syn && !packet.ack;
+        report_.total.add(verdict, is_syn);
         if (!packet.ports_known)
             return;
         const auto service = from_client ? receiver_service(packet) : sender_service(packet);
         if (service == 0)
             return;
         roles_.note(packet, verdict);
-        report_.services[services_.name(service)].add(verdict);
+        report_.services[services_.name(service)].add(verdict, is_syn);
         if (by_source_)
             count_source(packet, from_client, verdict);
     }
 
     void count_source(const packet_facts &packet, bool from_client, tg_verdict verdict)
     {
+        const bool is_syn = packet.syn && !packet.ack;
         ReplayCounts counts;
-        counts.add(verdict);
+        counts.add(verdict, is_syn);
         if (counts.syn + counts.opened + counts.closed() == 0)
             return;
         const auto service = from_client ? receiver_service(packet) : sender_service(packet);
@@ -352,14 +319,15 @@ private:
         report_
             .sources[{services_.name(service),
                       packet.ipv6 ? client.masked(ipv6_source_bits_) : client}]
-            .add(verdict);
+            .add(verdict, is_syn);
     }
 
     bool by_source_;
     unsigned ipv6_source_bits_;
     std::vector<Block> tunnels_from_;
     Skeleton skeleton_;
-    Services services_;
+    ReplayServices services_;
+    LimitTable limits_;
     ReplayRoles roles_;
     /// Two bytes before the frame put its IP header on a multiple of four, as drivers do.
     alignas(4) std::array<std::uint8_t, 2 + Capture::frame_bytes_max> buffer_{};
@@ -378,12 +346,24 @@ Result<Replay> Replay::load(const ReplayOptions &options)
     auto skeleton = load_programs(options);
     if (!skeleton)
         return skeleton.error();
-    Services services{options};
-    if (const auto written = services.write(**skeleton); !written)
+    ReplayServices services{options.services, options.any_port_service};
+    if (const auto written = services.write((*skeleton)->obj); !written)
         return written.error();
     if (const auto written = write_tunnels(**skeleton, options.tunnels_from); !written)
         return written.error();
-    return Replay{std::make_unique<Parts>(options, std::move(*skeleton), std::move(services))};
+    if (!options.lists.empty())
+        if (const auto written = write_lists(**skeleton, options.lists); !written)
+            return written.error();
+    auto limits = LimitTable::open((*skeleton)->obj);
+    if (!limits)
+        return limits.error();
+    const LimitedThings things{services.ids(), {}, options.ipv6_source_bits};
+    if (const auto applied = limits->apply(options.limits, things); !applied)
+        return applied.error();
+    if (const auto written = write_settings(**skeleton, options); !written)
+        return written.error();
+    return Replay{std::make_unique<Parts>(options, std::move(*skeleton), std::move(services),
+                                          std::move(*limits))};
 }
 
 Result<void> Replay::feed(const Frame &frame)

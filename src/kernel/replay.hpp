@@ -14,6 +14,7 @@
 
 #include "base/address.hpp"
 #include "base/result.hpp"
+#include "core/seams.hpp"
 #include "kernel/capture.hpp"
 #include "kernel/options.hpp"
 
@@ -27,9 +28,12 @@ struct ReplayOptions {
     std::vector<ServiceOption> services;
     std::string any_port_service; ///< the one service whose ports are all ports; then no others
     std::vector<Block> tunnels_from;
-    unsigned ipv6_source_bits = 64;  ///< 64 to 128
-    bool by_source = false;          ///< count by source as well, which takes memory for each
-    std::uint64_t packets_bound = 0; ///< no more packets will come; 0: unknown
+    std::vector<LimitOption> limits;   ///< not of networks: replay has none
+    std::vector<core::ListNode> lists; ///< ends are times of the capture
+    Mode mode = Mode::observe;         ///< enforce: what would be dropped is dropped
+    unsigned ipv6_source_bits = 64;    ///< 64 to 128
+    bool by_source = false;            ///< count by source as well, which takes memory for each
+    std::uint64_t packets_bound = 0;   ///< no more packets will come; 0: unknown
     /// Other programs than the gate's own: a test breaks a rule to see that it is these that run.
     std::span<const std::byte> object;
 };
@@ -41,10 +45,13 @@ struct ReplayCounts {
     std::uint64_t closed_fin = 0;
     std::uint64_t closed_rst = 0;
     std::uint64_t closed_other = 0; ///< by a new connection between the same ends
+    std::uint64_t dropped = 0;      ///< SYNs that lists or limits dropped
+    std::uint64_t would_drop = 0;   ///< and those that they would have
 
     std::uint64_t closed() const { return closed_fin + closed_rst + closed_other; }
     std::uint64_t live() const { return opened - closed(); }
-    void add(tg_verdict verdict);
+    /// `is_syn`: of a packet that asks for a connection.
+    void add(tg_verdict verdict, bool is_syn);
 };
 
 struct ReplaySource {
@@ -56,11 +63,13 @@ struct ReplaySource {
 struct ReplayReport {
     std::uint64_t packets = 0;    ///< the verdicts add up to packets - skipped
     std::uint64_t skipped = 0;    ///< cut by the capture before we could know what they are
-    std::uint64_t would_drop = 0; ///< malformed and bogus ones, which strict enforcement drops
+    std::uint64_t would_drop = 0; ///< malformed and bogus ones, which strict enforcement drops;
+                                  ///< what lists and limits do is in the counts
     ReplayCounts total;
     std::array<std::uint64_t, TG_VERDICT_COUNT> verdicts{}; ///< of both hooks together
     std::map<std::string, ReplayCounts> services;           ///< all that are configured
     std::map<ReplaySource, ReplayCounts> sources;           ///< empty unless asked for
+    std::vector<core::LimitCounts> limits;                  ///< in the order of the options
 };
 
 /// A capture through the programs that guard a card: the same instructions, run by

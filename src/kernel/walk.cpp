@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <string_view>
+#include <optional>
 
 #include "kernel/convert.hpp"
 
@@ -20,6 +20,15 @@ bool is_ahead(const core::Tally &one, const core::Tally &other)
 {
     return one.syn > other.syn || one.opened > other.opened || one.closed > other.closed ||
            one.dropped > other.dropped || one.would_drop > other.would_drop;
+}
+
+core::Tally larger_of(const core::Tally &one, const core::Tally &other)
+{
+    return {.syn = std::max(one.syn, other.syn),
+            .opened = std::max(one.opened, other.opened),
+            .closed = std::max(one.closed, other.closed),
+            .dropped = std::max(one.dropped, other.dropped),
+            .would_drop = std::max(one.would_drop, other.would_drop)};
 }
 
 } // namespace
@@ -77,22 +86,54 @@ void SourceWalk::sort_recent()
     recent_.clear();
 }
 
-void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
+core::Tally SourceWalk::tally(std::uint32_t slot) const
 {
     const volatile tg_source &source = slots_[slot];
-    const auto tally = to_tally(source.tally);
+    return to_tally(source.tally);
+}
+
+void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
+{
+    tell(slot, tally(slot), sink);
+}
+
+/// What was told with a CPU's own counts is ahead of the slot until they have moved there.
+void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const ChangeSink &sink)
+{
     auto &told = told_[slot];
-    if (tally == told)
+    const auto reached = larger_of(tally, told);
+    if (reached == told)
         return;
 
     const auto key = key_of(slot);
     sink({.source = to_address(key.addr),
           .service = key.service,
-          .syn = tally.syn - told.syn,
-          .opened = tally.opened - told.opened,
-          .closed = tally.closed - told.closed,
-          .dropped = tally.dropped - told.dropped});
-    told = tally;
+          .syn = reached.syn - told.syn,
+          .opened = reached.opened - told.opened,
+          .closed = reached.closed - told.closed,
+          .dropped = reached.dropped - told.dropped});
+    told = reached;
+}
+
+void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+{
+    const auto slot_of = [this](const Residual &residual) -> std::optional<std::uint32_t> {
+        const auto slot = residual.place;
+        if (residual.rejected == 0 || !residual.is_proven || slot >= told_.size() ||
+            !is_listed_[slot])
+            return std::nullopt;
+        return slot;
+    };
+    tell_with_residuals(
+        repeats, slot_of,
+        [this](const Residual &residual) -> std::optional<core::Tally> {
+            return tally(residual.place);
+        },
+        [](core::Tally &sum, const Residual &residual) {
+            sum.syn += residual.rejected;
+            sum.dropped += residual.rejected;
+        },
+        [&](std::uint32_t slot, const core::Tally &sum) { tell(slot, sum, sink); });
 }
 
 void SourceWalk::walk(const ChangeSink &sink)
@@ -140,7 +181,7 @@ void SourceWalk::resume(const std::vector<core::Tally> &told, const LiveSink &si
         if (!is_listed_[slot])
             continue;
         // Totals only grow. What is ahead of them was never told of this slot.
-        const auto present = to_tally(slots_[slot].tally);
+        const auto present = tally(slot);
         begin_at(slot, is_ahead(told[slot], present) ? present : told[slot], sink);
     }
 }
@@ -150,78 +191,7 @@ void SourceWalk::skip_to_present(const LiveSink &sink)
     find_new_slots();
     for (std::uint32_t slot = 0; slot < told_.size(); slot++)
         if (is_listed_[slot])
-            begin_at(slot, to_tally(slots_[slot].tally), sink);
-}
-
-std::size_t ClaimsWalk::KeyHash::operator()(const tg_source_key &key) const
-{
-    return std::hash<std::string_view>{}(
-        std::string_view{reinterpret_cast<const char *>(&key), sizeof(key)});
-}
-
-bool ClaimsWalk::KeyEqual::operator()(const tg_source_key &one, const tg_source_key &other) const
-{
-    return std::memcmp(&one, &other, sizeof(one)) == 0;
-}
-
-Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
-{
-    auto view = View::open(program.map_fd("claims"), "claims");
-    if (!view)
-        return view.error();
-    return ClaimsWalk{std::move(*view)};
-}
-
-Result<bool> ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink)
-{
-    const auto visited =
-        view_.visit_some(position_, entries, [&](const tg_source_key &key, const tg_claim &claim) {
-            auto &told = told_[key];
-            // A claim that was evicted and came back began again at zero.
-            const bool same = told.claim.first_ns == claim.first_ns && told.claim.syn <= claim.syn;
-            const auto syn = same ? claim.syn - told.claim.syn : claim.syn;
-            told = {claim, round_};
-            if (syn != 0)
-                sink({.source = to_address(key.addr), .service = key.service, .syn = syn});
-        });
-    if (!visited)
-        return visited.error();
-    if (!position_.finished)
-        return false;
-
-    // What a whole round did not meet has been evicted.
-    std::erase_if(told_, [this](const auto &entry) { return entry.second.round != round_; });
-    position_ = {};
-    round_++;
-    return true;
-}
-
-void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told)
-{
-    for (const auto &claim : told) {
-        const tg_source_key key{
-            .addr = from_address(claim.source), .service = claim.service, .reserved = 0};
-        told_[key] = {{.syn = claim.syn, .first_ns = claim.first_ns}, round_};
-    }
-    // What the first round does not meet is gone.
-    round_++;
-}
-
-std::vector<core::Told::Claim> ClaimsWalk::told() const
-{
-    std::vector<core::Told::Claim> told;
-
-    told.reserve(told_.size());
-    for (const auto &[key, entry] : told_)
-        told.push_back({to_address(key.addr), key.service, entry.claim.first_ns, entry.claim.syn});
-    return told;
-}
-
-Result<void> ClaimsWalk::skip_to_present()
-{
-    return view_.for_each([this](const tg_source_key &key, const tg_claim &claim) {
-        told_[key] = {claim, round_};
-    });
+            begin_at(slot, tally(slot), sink);
 }
 
 } // namespace tallygate::kernel

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Walks: what the gate has counted since the last look becomes changes for the ledger.
+// Walks: what the gate has counted since the last look becomes changes for the ledger. This one is
+// over the sources that are proven; claims_walk.hpp and prefix_walk.hpp have the others.
 #pragma once
 
 #include <tallygate/abi.h>
 
 #include <cstdint>
 #include <functional>
-#include <unordered_map>
 #include <vector>
 
 #include "base/address.hpp"
@@ -16,6 +16,7 @@
 #include "core/snapshot.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program.hpp"
+#include "kernel/repeats.hpp"
 
 namespace tallygate::kernel {
 
@@ -44,6 +45,12 @@ public:
     /// Looks at the slots of a block's sources, if there are at most `sources_max` of them.
     bool walk_block(const Block &block, std::size_t sources_max, const ChangeSink &sink);
 
+    /// Looks at the slots of sources that the CPUs hold counts of, with those counts.
+    void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
+
+    /// Of a slot that is in use, as it stands.
+    core::Tally tally(std::uint32_t slot) const;
+
     std::uint32_t slots_used() const;
     std::uint32_t slots_max() const { return slots_.entries_max(); }
 
@@ -63,6 +70,7 @@ private:
     tg_source_key key_of(std::uint32_t slot) const;
     void begin_at(std::uint32_t slot, const core::Tally &told, const LiveSink &sink);
     void look_at(std::uint32_t slot, const ChangeSink &sink);
+    void tell(std::uint32_t slot, const core::Tally &tally, const ChangeSink &sink);
     void find_new_slots();
     void sort_recent();
 
@@ -73,41 +81,6 @@ private:
     std::vector<std::uint32_t> unlisted_; ///< handed out, and not in use when last looked at
     std::vector<Entry> sorted_;
     std::vector<Entry> recent_; ///< not in order yet
-};
-
-/// The claimed sources' table, a slice at a time: it is read by system calls.
-class ClaimsWalk {
-public:
-    static Result<ClaimsWalk> open(const Program &program);
-
-    /// Looks at about `entries` more claims, and says whether they were the last of a round.
-    Result<bool> walk_some(std::uint32_t entries, const ChangeSink &sink);
-    /// Goes on where another walk over these claims was when its told() was `told`.
-    void resume(const std::vector<core::Told::Claim> &told);
-    Result<void> skip_to_present();
-    /// What has been told so far, in no order.
-    std::vector<core::Told::Claim> told() const;
-
-private:
-    using View = MapView<tg_source_key, tg_claim>;
-
-    struct KeyHash {
-        std::size_t operator()(const tg_source_key &key) const;
-    };
-    struct KeyEqual {
-        bool operator()(const tg_source_key &one, const tg_source_key &other) const;
-    };
-    struct Told {
-        tg_claim claim;
-        std::uint32_t round;
-    };
-
-    explicit ClaimsWalk(View view) : view_(std::move(view)) {}
-
-    View view_;
-    View::Position position_;
-    std::uint32_t round_ = 0;
-    std::unordered_map<tg_source_key, Told, KeyHash, KeyEqual> told_;
 };
 
 } // namespace tallygate::kernel

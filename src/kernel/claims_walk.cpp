@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/claims_walk.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "kernel/convert.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+constexpr std::uint64_t service_mask = (1U << TG_CLAIM_SERVICE_BITS) - 1;
+
+/// What is no longer there counts as told, so that nothing is told twice.
+std::uint64_t grown(std::uint32_t now, std::uint32_t told)
+{
+    return now > told ? now - told : 0;
+}
+
+} // namespace
+
+Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
+{
+    auto claims = MappedArray<tg_claims>::open(program.map_fd("claims"), "claims");
+    if (!claims)
+        return claims.error();
+    return ClaimsWalk{std::move(*claims)};
+}
+
+bool ClaimsWalk::is_same_source(const Told &one, const Told &other)
+{
+    return one.service == other.service &&
+           std::memcmp(&one.source, &other.source, sizeof(one.source)) == 0;
+}
+
+/// A way that is in use. The program that gives one to another source takes its service away
+/// first and sets it last, and moves its time on: if the word stood still while we read, it is
+/// one source's.
+std::optional<ClaimsWalk::Told> ClaimsWalk::read(std::uint32_t place) const
+{
+    constexpr int tries_max = 8;
+    const volatile auto &bucket = claims_[place / TG_BUCKET_WAYS];
+    const auto way = place % TG_BUCKET_WAYS;
+    const volatile auto &state = bucket.states[way];
+
+    for (int i = 0; i < tries_max; i++) {
+        const auto word = __atomic_load_n(&state.word, __ATOMIC_ACQUIRE);
+        if ((word & service_mask) == 0)
+            return std::nullopt;
+        Told now{};
+        for (std::size_t j = 0; j < 4; j++)
+            now.source.words[j] = bucket.sources[way].words[j];
+        now.service = static_cast<std::uint32_t>(word & service_mask);
+        now.syn = state.syn;
+        now.dropped = state.dropped;
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (state.word == word)
+            return now;
+    }
+    return std::nullopt; // the next look tells it
+}
+
+void ClaimsWalk::tell(std::uint32_t place, const Told &now, const ChangeSink &sink)
+{
+    auto &told = told_[place];
+    const auto from = is_same_source(now, told) ? told : Told{};
+    const auto syn = grown(now.syn, from.syn);
+    const auto dropped = grown(now.dropped, from.dropped);
+
+    // A source that is new to a way may have come back with less than it had.
+    if (!is_same_source(now, told))
+        told = {now.source, now.service, 0, 0};
+    if (syn == 0 && dropped == 0)
+        return;
+    told.syn = std::max(now.syn, told.syn);
+    told.dropped = std::max(now.dropped, told.dropped);
+    sink({.source = to_address(now.source),
+          .service = static_cast<core::ServiceId>(now.service),
+          .syn = syn,
+          .dropped = dropped,
+          .claimed = true});
+}
+
+bool ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink)
+{
+    const auto buckets = std::max(entries / TG_BUCKET_WAYS, 1U);
+    const auto end = std::min(claims_.entries_max() - next_bucket_, buckets) + next_bucket_;
+
+    for (auto place = next_bucket_ * TG_BUCKET_WAYS; place < end * TG_BUCKET_WAYS; place++)
+        if (const auto now = read(place))
+            tell(place, *now, sink);
+    next_bucket_ = end == claims_.entries_max() ? 0 : end;
+    return next_bucket_ == 0;
+}
+
+void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+{
+    const auto place_of = [this](const Residual &residual) -> std::optional<std::uint32_t> {
+        if (residual.rejected == 0 || residual.is_proven || residual.place >= told_.size())
+            return std::nullopt;
+        return residual.place;
+    };
+    const auto is_of = [](const Residual &residual, const Told &way) {
+        return residual.source.service == way.service &&
+               std::memcmp(&residual.source.addr, &way.source, sizeof(way.source)) == 0;
+    };
+    tell_with_residuals(
+        repeats, place_of,
+        [&](const Residual &residual) -> std::optional<Told> {
+            const auto way = read(residual.place);
+            return way && is_of(residual, *way) ? way : std::nullopt;
+        },
+        [&](Told &sum, const Residual &residual) {
+            if (!is_of(residual, sum))
+                return;
+            sum.syn += residual.rejected;
+            sum.dropped += residual.rejected;
+        },
+        [&](std::uint32_t place, const Told &sum) { tell(place, sum, sink); });
+}
+
+void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told)
+{
+    struct Order {
+        bool operator()(const Told &one, const Told &other) const
+        {
+            const auto order = std::memcmp(&one.source, &other.source, sizeof(one.source));
+            return order < 0 || (order == 0 && one.service < other.service);
+        }
+    };
+    std::vector<Told> sorted;
+    sorted.reserve(told.size());
+    for (const auto &claim : told)
+        sorted.push_back({.source = from_address(claim.source),
+                          .service = claim.service,
+                          .syn = static_cast<std::uint32_t>(claim.syn),
+                          .dropped = static_cast<std::uint32_t>(claim.dropped)});
+    std::ranges::sort(sorted, Order{});
+
+    // Where a source has its way is the gate's secret: look for all that are there.
+    for (std::uint32_t place = 0; place < told_.size(); place++)
+        if (const auto now = read(place)) {
+            const auto found = std::ranges::lower_bound(sorted, *now, Order{});
+            // Counts only grow. One that was ahead was another claim's.
+            if (found != sorted.end() && is_same_source(*found, *now) && found->syn <= now->syn)
+                told_[place] = *found;
+        }
+}
+
+void ClaimsWalk::skip_to_present()
+{
+    for (std::uint32_t place = 0; place < told_.size(); place++)
+        if (const auto now = read(place))
+            told_[place] = *now;
+}
+
+std::vector<core::Told::Claim> ClaimsWalk::told() const
+{
+    std::vector<core::Told::Claim> claims;
+    for (std::size_t place = 0; place < told_.size(); place++)
+        if (const auto &told = told_[place]; told.syn != 0)
+            claims.push_back({.source = to_address(told.source),
+                              .service = static_cast<core::ServiceId>(told.service),
+                              .dropped = told.dropped,
+                              .syn = told.syn});
+    return claims;
+}
+
+} // namespace tallygate::kernel

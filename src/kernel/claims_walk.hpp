@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The claimed sources' table, which is mapped, a slice at a time.
+#pragma once
+
+#include <tallygate/abi.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/snapshot.hpp"
+#include "kernel/map_view.hpp"
+#include "kernel/program.hpp"
+#include "kernel/repeats.hpp"
+#include "kernel/walk.hpp"
+#include "kernel/zeroed_array.hpp"
+
+namespace tallygate::kernel {
+
+/// What its ways have counted becomes changes, with `claimed` set. A way that was given to another
+/// source begins again at zero; what its last one counted after the last look is told by nobody,
+/// and shows in the totals alone. A source that is proven counts in its slot: its way, which it
+/// may keep, stays as it was.
+class ClaimsWalk {
+public:
+    static Result<ClaimsWalk> open(const Program &program);
+
+    /// Looks at about `entries` more ways, and says whether they were the last of a round.
+    bool walk_some(std::uint32_t entries, const ChangeSink &sink);
+    /// Looks at the ways of sources that the CPUs hold counts of, with those counts.
+    void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
+
+    /// Goes on where another walk over these claims was when its told() was `told`.
+    void resume(const std::vector<core::Told::Claim> &told);
+    /// Takes what is counted for told. Before the first walk.
+    void skip_to_present();
+    /// What has been told so far of the sources that still have a way, in no order.
+    std::vector<core::Told::Claim> told() const;
+
+private:
+    /// A way as it was told last. All zeros: nothing was.
+    struct Told {
+        tg_addr source;
+        std::uint32_t service;
+        std::uint32_t syn;
+        std::uint32_t dropped;
+    };
+
+    explicit ClaimsWalk(MappedArray<tg_claims> claims)
+        : claims_(std::move(claims)), told_(std::size_t{claims_.entries_max()} * TG_BUCKET_WAYS)
+    {
+    }
+
+    std::optional<Told> read(std::uint32_t place) const;
+    void tell(std::uint32_t place, const Told &now, const ChangeSink &sink);
+    static bool is_same_source(const Told &one, const Told &other);
+
+    MappedArray<tg_claims> claims_;
+    ZeroedArray<Told> told_; ///< by place: bucket * TG_BUCKET_WAYS + way
+    std::uint32_t next_bucket_ = 0;
+};
+
+} // namespace tallygate::kernel

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel/prefix_walk.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "kernel/convert.hpp"
+
+namespace tallygate::kernel {
+namespace {
+
+constexpr std::uint64_t is_ipv4_bit = 2; ///< in the word of a prefix, see bpf/prefixes.h
+constexpr std::uint64_t hash_multiplier = 0x9e3779b97f4a7c15;
+
+/// As mix() in bpf/hash.h: a test finds by it what a program has put there.
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
+{
+    hash = (hash ^ word) * hash_multiplier;
+    return hash ^ hash >> 29;
+}
+
+Block ipv4_block(std::uint32_t number)
+{
+    return Block{Address::from_ipv4(number << 8), 96 + 24};
+}
+
+Block ipv6_block(std::uint64_t prefix)
+{
+    Address address;
+    for (std::size_t i = 0; i < 6; i++)
+        address.bytes[i] = static_cast<std::uint8_t>(prefix >> (56 - 8 * i));
+    return Block{address, 48};
+}
+
+} // namespace
+
+Result<PrefixWalk> PrefixWalk::open(const Program &program)
+{
+    auto ipv4 = MappedArray<tg_prefix_pair>::open(program.map_fd("prefixes"), "prefixes");
+    if (!ipv4)
+        return ipv4.error();
+    auto ipv6 =
+        MappedArray<tg_ipv6_prefixes>::open(program.map_fd("ipv6_prefixes"), "ipv6_prefixes");
+    if (!ipv6)
+        return ipv6.error();
+    return PrefixWalk{std::move(*ipv4), std::move(*ipv6), program.constants()};
+}
+
+std::uint32_t &PrefixWalk::told_of(std::uint32_t number)
+{
+    return told_ipv4_[number / 2].syn[number % 2];
+}
+
+std::uint32_t PrefixWalk::counted_of(std::uint32_t number) const
+{
+    return ipv4_[number / 2].syn[number % 2];
+}
+
+/// Counts wrap. One that is behind what was told waits for a CPU's own counts to move.
+void PrefixWalk::tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink)
+{
+    auto &told = told_of(number);
+    const auto difference = static_cast<std::int32_t>(syn - told);
+    if (difference <= 0)
+        return;
+    told = syn;
+    sink(ipv4_block(number), static_cast<std::uint64_t>(difference));
+}
+
+/// Most pages have not changed since they were told, and most of those hold nothing at all: they
+/// are compared, and nothing is written into the copy.
+void PrefixWalk::walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink)
+{
+    constexpr std::uint32_t page_pairs = 4096 / sizeof(tg_prefix_pair);
+
+    for (auto page = first; page < end; page += page_pairs) {
+        const auto page_end = std::min(page + page_pairs, end);
+        const auto *const counted = const_cast<const tg_prefix_pair *>(&ipv4_[page]);
+        if (std::memcmp(counted, &told_ipv4_[page], (page_end - page) * sizeof(tg_prefix_pair)) ==
+            0)
+            continue;
+        for (auto number = page * 2; number < page_end * 2; number++)
+            tell_ipv4(number, counted_of(number), sink);
+    }
+}
+
+void PrefixWalk::tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink)
+{
+    auto &told = told_ipv6_[place];
+    if (syn <= told.syn)
+        return;
+    sink(ipv6_block(told.prefix), syn - told.syn);
+    told.syn = syn;
+}
+
+/// A way that is given to another prefix has for a moment the count of the one before, because the
+/// name is written first. So a prefix that is new to its way is told at the next look: a round
+/// late, and never with what was another's.
+void PrefixWalk::look_at_ipv6(std::uint32_t place, const PrefixSink &sink)
+{
+    const volatile auto &bucket = ipv6_[place / TG_BUCKET_WAYS];
+    const auto way = place % TG_BUCKET_WAYS;
+    const auto prefix = __atomic_load_n(&bucket.prefixes[way], __ATOMIC_ACQUIRE);
+    const auto syn = __atomic_load_n(&bucket.syn[way], __ATOMIC_ACQUIRE);
+    auto &told = told_ipv6_[place];
+
+    if (prefix == 0 || bucket.prefixes[way] != prefix)
+        return;
+    if (told.prefix != prefix) {
+        told = {prefix, 0, false};
+        return;
+    }
+    told.is_settled = true;
+    tell_ipv6(place, syn, sink);
+}
+
+bool PrefixWalk::walk_some(const PrefixSink &sink)
+{
+    const auto part = [this](std::uint32_t entries, std::uint32_t slice) {
+        return static_cast<std::uint32_t>(std::uint64_t{entries} * slice / slices);
+    };
+    const auto slice = next_slice_;
+    next_slice_ = (slice + 1) % slices;
+
+    walk_ipv4(part(ipv4_.entries_max(), slice), part(ipv4_.entries_max(), slice + 1), sink);
+    const auto first = part(ipv6_.entries_max(), slice) * TG_BUCKET_WAYS;
+    const auto end = part(ipv6_.entries_max(), slice + 1) * TG_BUCKET_WAYS;
+    for (auto place = first; place < end; place++)
+        look_at_ipv6(place, sink);
+    return next_slice_ == 0;
+}
+
+std::optional<std::uint32_t> PrefixWalk::find_ipv6(std::uint64_t prefix) const
+{
+    const auto bucket = static_cast<std::uint32_t>(mix(constants_.hash_seed[0], prefix) >> 32) &
+                        constants_.ipv6_prefixes_mask;
+    for (std::uint32_t way = 0; way < TG_BUCKET_WAYS; way++)
+        if (ipv6_[bucket].prefixes[way] == prefix)
+            return bucket * TG_BUCKET_WAYS + way;
+    return std::nullopt;
+}
+
+void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink)
+{
+    const auto prefix_of = [](const Residual &residual) -> std::optional<std::uint64_t> {
+        if (residual.prefix_syn == 0)
+            return std::nullopt;
+        return residual.prefix;
+    };
+    const auto number_of = [](std::uint64_t prefix) {
+        return static_cast<std::uint32_t>(prefix >> 8) & (2 * TG_PREFIX_PAIRS - 1);
+    };
+    tell_with_residuals(
+        repeats, prefix_of,
+        [&](const Residual &residual) -> std::optional<std::uint64_t> {
+            if (residual.prefix & is_ipv4_bit)
+                return counted_of(number_of(residual.prefix));
+            const auto place = find_ipv6(residual.prefix);
+            if (!place)
+                return std::nullopt;
+            return ipv6_[*place / TG_BUCKET_WAYS].syn[*place % TG_BUCKET_WAYS];
+        },
+        [](std::uint64_t &sum, const Residual &residual) { sum += residual.prefix_syn; },
+        [&](std::uint64_t prefix, std::uint64_t sum) {
+            if (prefix & is_ipv4_bit)
+                return tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
+            const auto place = find_ipv6(prefix);
+            if (place && told_ipv6_[*place].prefix == prefix && told_ipv6_[*place].is_settled)
+                tell_ipv6(*place, sum, sink);
+        });
+}
+
+void PrefixWalk::skip_to_present()
+{
+    for (std::uint32_t number = 0; number < 2 * ipv4_.entries_max(); number++)
+        if (const auto syn = counted_of(number); syn != told_of(number))
+            told_of(number) = syn;
+    // Twice: a prefix is told when it is met again.
+    for (std::uint32_t i = 0; i < 2 * ipv6_.entries_max() * TG_BUCKET_WAYS; i++)
+        look_at_ipv6(i % static_cast<std::uint32_t>(told_ipv6_.size()),
+                     [](const Block &, std::uint64_t) {});
+}
+
+} // namespace tallygate::kernel

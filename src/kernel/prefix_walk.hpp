@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// SYNs by prefix: the mapped counters of each IPv4 /24, and of as many IPv6 /48 as fit.
+#pragma once
+
+#include <tallygate/abi.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/result.hpp"
+#include "kernel/map_view.hpp"
+#include "kernel/program.hpp"
+#include "kernel/repeats.hpp"
+#include "kernel/zeroed_array.hpp"
+
+namespace tallygate::kernel {
+
+/// Told of SYNs of a /24 or a /48 that came since it was told last.
+using PrefixSink = std::function<void(const Block &prefix, std::uint64_t syn)>;
+
+class PrefixWalk {
+public:
+    /// So many slices are a round: each takes about a millisecond.
+    static constexpr std::uint32_t slices = 16;
+
+    static Result<PrefixWalk> open(const Program &program);
+
+    /// Looks at the next slice, and says whether it was the last of a round.
+    bool walk_some(const PrefixSink &sink);
+    /// Looks at the prefixes that the CPUs hold counts of, with those counts.
+    void walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink);
+
+    /// Takes what is counted for told. Before the first walk. There is no going on where another
+    /// walk was: what it was told is as large as the table.
+    void skip_to_present();
+
+private:
+    /// A way of the IPv6 table as it was told last.
+    struct Told {
+        std::uint64_t prefix; ///< 0: none
+        std::uint64_t syn;
+        bool is_settled; ///< its count is its own: see look_at_ipv6()
+    };
+
+    PrefixWalk(MappedArray<tg_prefix_pair> ipv4, MappedArray<tg_ipv6_prefixes> ipv6,
+               const TableConstants &constants)
+        : ipv4_(std::move(ipv4)), ipv6_(std::move(ipv6)), constants_(constants),
+          told_ipv4_(ipv4_.entries_max()),
+          told_ipv6_(std::size_t{ipv6_.entries_max()} * TG_BUCKET_WAYS)
+    {
+    }
+
+    void walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink);
+    void look_at_ipv6(std::uint32_t place, const PrefixSink &sink);
+    void tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);
+    void tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink);
+    std::uint32_t &told_of(std::uint32_t number);
+    std::uint32_t counted_of(std::uint32_t number) const;
+    std::optional<std::uint32_t> find_ipv6(std::uint64_t prefix) const;
+
+    MappedArray<tg_prefix_pair> ipv4_;
+    MappedArray<tg_ipv6_prefixes> ipv6_;
+    TableConstants constants_;
+    ZeroedArray<tg_prefix_pair> told_ipv4_;
+    ZeroedArray<Told> told_ipv6_; ///< by bucket * TG_BUCKET_WAYS + way
+    std::uint32_t next_slice_ = 0;
+};
+
+} // namespace tallygate::kernel

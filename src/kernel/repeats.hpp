@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What gathers on each CPU before it goes into the tables (bpf/repeats.h). A sum that a table has
+// is read before what is still on its way there, so that nothing is counted twice while it moves;
+// and who tells differences tells them of the largest sum so far, because what moves is missing
+// for a moment.
+#pragma once
+
+#include <tallygate/abi.h>
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kernel/map_view.hpp"
+#include "kernel/program.hpp"
+
+namespace tallygate::kernel {
+
+/// What one CPU holds back of one source or prefix.
+struct Residual {
+    std::uint64_t prefix = 0; ///< as in tg_repeat
+    std::uint32_t prefix_syn = 0;
+    tg_source_key source{};
+    std::uint32_t place = 0; ///< of the source, as in tg_repeat
+    bool is_proven = false;
+    std::uint32_t rejected = 0;
+};
+
+class RepeatsReader {
+public:
+    /// All ones in `place`: the source has none.
+    static constexpr std::uint32_t no_place = ~std::uint32_t{0};
+
+    static Result<RepeatsReader> open(const Program &program);
+
+    /// What is held back now. What is just moving is left out.
+    std::vector<Residual> read() const;
+
+private:
+    explicit RepeatsReader(MappedArray<tg_repeat> repeats) : repeats_(std::move(repeats)) {}
+
+    MappedArray<tg_repeat> repeats_;
+};
+
+/// Sums of tables and residuals. `key_of` says where a residual belongs (an optional), `read` what
+/// the table has there (an optional), `add` adds a residual to that, and `tell` gets the sum.
+template <typename KeyOf, typename Read, typename Add, typename Tell>
+void tell_with_residuals(const RepeatsReader &repeats, KeyOf key_of, Read read, Add add, Tell tell)
+{
+    using Key = typename std::invoke_result_t<KeyOf, const Residual &>::value_type;
+    using Value = typename std::invoke_result_t<Read, const Residual &>::value_type;
+    std::map<Key, Value> sums;
+
+    for (const auto &residual : repeats.read())
+        if (const auto key = key_of(residual); key && !sums.contains(*key))
+            if (const auto value = read(residual))
+                sums.emplace(*key, *value);
+    // A second time: what has moved since is in the table's sum, or is missing until next time.
+    for (const auto &residual : repeats.read())
+        if (const auto key = key_of(residual))
+            if (const auto found = sums.find(*key); found != sums.end())
+                add(found->second, residual);
+    for (const auto &[key, value] : sums)
+        tell(key, value);
+}
+
+} // namespace tallygate::kernel
