@@ -75,7 +75,7 @@ TEST(MapViews, RefuseAnotherShape)
     ASSERT_FALSE(another);
     EXPECT_EQ(another.error().code, EPROTO);
     EXPECT_THAT(another.error().message, HasSubstr("another version"));
-    EXPECT_FALSE((MapView<Wide, tg_claim>::open(fd.get(), "numbers")));
+    EXPECT_FALSE((MapView<Wide, tg_pending>::open(fd.get(), "numbers")));
     EXPECT_FALSE(PerCpuView<Wide>::open(fd.get(), "numbers"));
     EXPECT_FALSE(MappedArray<Wide>::open(fd.get(), "numbers"));
 }

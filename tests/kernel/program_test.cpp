@@ -69,11 +69,18 @@ TEST_F(Programs, LoadWithMapsOfTheConfiguredSizes)
     EXPECT_EQ(map_info(program, "sources").max_entries, 64U);
     EXPECT_EQ(map_info(program, "source_index").max_entries, 64U);
     EXPECT_EQ(map_info(program, "freed_slots").max_entries, 64U);
-    EXPECT_EQ(map_info(program, "claims").max_entries, 1024U);
+    EXPECT_EQ(map_info(program, "claims").max_entries, 256U) << "of four";
+    EXPECT_EQ(map_info(program, "rates").max_entries, 64U);
+    EXPECT_EQ(map_info(program, "ipv6_prefixes").max_entries, 64U);
+    EXPECT_EQ(map_info(program, "proven_filter").max_entries, 64U);
+    EXPECT_EQ(map_info(program, "network_nodes").max_entries, 17U);
+    EXPECT_EQ(map_info(program, "repeats").max_entries,
+              static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
     EXPECT_EQ(map_info(program, "flows").max_entries, 256U);
     EXPECT_EQ(map_info(program, "pending").max_entries, 1024U);
 
-    EXPECT_NE(settings(program).hash_seed, 0U);
+    EXPECT_NE(settings(program).hash_seed[0], 0U);
+    EXPECT_NE(settings(program).hash_seed[1], 0U);
     EXPECT_EQ(settings(program).ipv6_source_bits, 64U);
     EXPECT_EQ(program.tag().size(), 16U);
     EXPECT_EQ(program.tag().find_first_not_of("0123456789abcdef"), std::string::npos);
@@ -83,13 +90,13 @@ TEST_F(Programs, LoadWithMapsOfTheConfiguredSizes)
 
 TEST_F(Programs, HaveSeedsOfTheirOwn)
 {
-    EXPECT_NE(settings(load()).hash_seed, settings(load()).hash_seed);
+    EXPECT_NE(settings(load()).hash_seed[0], settings(load()).hash_seed[0]);
 }
 
 TEST_F(Programs, AdoptWhatIsPinned)
 {
     std::optional<Program> first{load_and_publish()};
-    const auto seed = settings(*first).hash_seed;
+    const auto before = settings(*first);
     const auto sources = map_id(*first, "sources");
     const tg_port smtp{.service = 1, .listed = 0, .leaving = 0};
     const std::uint32_t port = 25;
@@ -101,7 +108,9 @@ TEST_F(Programs, AdoptWhatIsPinned)
     EXPECT_TRUE(second.maps_adopted());
     EXPECT_THAT(second.warnings(), IsEmpty());
     EXPECT_EQ(map_id(second, "sources"), sources);
-    EXPECT_EQ(settings(second).hash_seed, seed) << "the tables were filled under it";
+    for (const int i : {0, 1})
+        EXPECT_EQ(settings(second).hash_seed[i], before.hash_seed[i])
+            << "the tables were filled under it";
     const auto slots =
         must(kernel::MapView<std::uint32_t, tg_source>::open(second.map_fd("sources"), "sources"));
     EXPECT_EQ(must(slots.find(0))->tally.opened, 1U);
@@ -136,6 +145,10 @@ const SizeCase size_cases[] = {
      "table sources keeps room for 64 entries; the configured 128"},
     {"claims",          &kernel::TableSizes::claims_max,   2048,
      "table claims keeps room for 1024 entries; the configured 2048"},
+    {"rates",           &kernel::TableSizes::rates_max,    512,
+     "table rates keeps room for 256 entries; the configured 512"},
+    {"ipv6_prefixes",   &kernel::TableSizes::ipv6_prefixes_max, 128,
+     "table ipv6_prefixes keeps room for 256 entries; the configured 128"},
     {"flows",           &kernel::TableSizes::flows_max,    16,
      "table flows keeps room for 256 entries; the configured 16"},
     {"pending",         &kernel::TableSizes::pending_max,  512,

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@
 
 #include "base/fd.hpp"
 #include "kernel/conversation.hpp"
+#include "kernel/convert.hpp"
 #include "kernel/networks.hpp"
 #include "kernel/options.hpp"
 #include "kernel/pins.hpp"
@@ -108,6 +110,9 @@ inline kernel::TableSizes small_sizes()
 {
     return {.sources_max = 64,
             .claims_max = 1024,
+            .rates_max = 256,
+            .lists_max = 64,
+            .ipv6_prefixes_max = 256,
             .flows_max = 256,
             .pending_max = 1024,
             .networks_max = 16,
@@ -163,15 +168,7 @@ private:
 /// Pins every map, as a first start does.
 inline void publish_maps(const kernel::PinDir &pins, const kernel::Program &program)
 {
-    static constexpr const char *names[] = {
-        "settings",        "ports",           "listeners", "tunnels",     "networks",
-        "network_tallies", "service_tallies", "claims",    "pending",     "flows",
-        "sources",         "source_index",    "progress",  "freed_slots", "verdict_counts",
-        "service_records", "network_records"};
-    std::vector<std::pair<std::string, int>> maps;
-    for (const auto *name : names)
-        maps.emplace_back(name, program.map_fd(name));
-    must(pins.publish(maps));
+    must(pins.publish(program.maps()));
 }
 
 /// The programs with tables of their own, attached to nothing, and packets through them.
@@ -193,6 +190,39 @@ protected:
     void put(const char *map, const Key &key, const Value &value) const
     {
         ASSERT_EQ(bpf_map_update_elem(program_->map_fd(map), &key, &value, BPF_ANY), 0) << map;
+    }
+
+    template <typename Value, typename Key>
+    Value get(const char *map, const Key &key) const
+    {
+        Value value{};
+        EXPECT_EQ(bpf_map_lookup_elem(program_->map_fd(map), &key, &value), 0) << map;
+        return value;
+    }
+
+    /// Where a source has its claim: bucket * TG_BUCKET_WAYS + way; none if it has none.
+    std::optional<std::uint32_t> find_claim(const std::string &source,
+                                            std::uint16_t service = 1) const
+    {
+        const auto wanted = must(Address::parse(source));
+        for (std::uint32_t i = 0; i < program_->entries_max("claims"); i++) {
+            const auto bucket = get<tg_claims>("claims", i);
+            for (std::uint32_t way = 0; way < TG_BUCKET_WAYS; way++)
+                if ((bucket.states[way].word & 0xff) == service &&
+                    kernel::to_address(bucket.sources[way]) == wanted)
+                    return i * TG_BUCKET_WAYS + way;
+        }
+        return std::nullopt;
+    }
+
+    /// SYNs of a source that its claim has.
+    std::uint32_t claimed_syn(const std::string &source, std::uint16_t service = 1) const
+    {
+        const auto place = find_claim(source, service);
+        return place ? get<tg_claims>("claims", *place / TG_BUCKET_WAYS)
+                           .states[*place % TG_BUCKET_WAYS]
+                           .syn
+                     : 0;
     }
 
     /// Every port that the tests speak of is guarded, as service 1.

@@ -62,14 +62,7 @@ protected:
     }
 
 private:
-    std::uint64_t syns() const
-    {
-        const tg_source_key key{
-            .addr = kernel::from_address(address("192.0.2.10")), .service = 1, .reserved = 0};
-        tg_claim claim{};
-        bpf_map_lookup_elem(program().map_fd("claims"), &key, &claim);
-        return claim.syn;
-    }
+    std::uint64_t syns() const { return claimed_syn("192.0.2.10"); }
 };
 
 TEST_F(Tunnels, CountFromThoseWhoAreNamed)

@@ -12,6 +12,7 @@
 
 #include "kernel/convert.hpp"
 #include "kernel/sandbox.hpp"
+#include "kernel/told_ledger.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -23,43 +24,12 @@ tg_progress reached(std::uint64_t slots)
     return progress;
 }
 
-using kernel::ClaimsWalk;
 using kernel::SourceWalk;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr std::uint16_t smtp = 1;
 constexpr std::uint16_t submission = 2;
-
-using Source = std::pair<Address, core::ServiceId>;
-using Totals = std::map<Source, core::Tally>;
-
-/// Adds up what a walk tells.
-class Ledger {
-public:
-    kernel::ChangeSink sink()
-    {
-        return [this](const core::SourceChange &change) {
-            auto &total = totals_[{change.source, change.service}];
-            total += {.syn = change.syn, .opened = change.opened, .closed = change.closed};
-            total.dropped += change.dropped;
-            changes_++;
-        };
-    }
-
-    const Totals &totals() const { return totals_; }
-    core::Tally of(const std::string &source, core::ServiceId service = smtp) const
-    {
-        const auto found = totals_.find({address(source), service});
-        return found == totals_.end() ? core::Tally{} : found->second;
-    }
-    /// How many changes were told since the last time.
-    unsigned take_changes() { return std::exchange(changes_, 0); }
-
-private:
-    Totals totals_;
-    unsigned changes_ = 0;
-};
 
 class Walk : public ProgramTest {
 protected:
@@ -73,7 +43,6 @@ protected:
 
     Traffic &traffic() { return *traffic_; }
     SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
-    ClaimsWalk open_claims() const { return must(ClaimsWalk::open(program())); }
 
     std::unique_ptr<Traffic> traffic_;
 };
@@ -81,7 +50,7 @@ protected:
 TEST_F(Walk, TellsAChangeOnce)
 {
     auto walk = open_walk();
-    Ledger ledger;
+    ToldLedger ledger;
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.take_changes(), 0U) << "nobody came yet";
 
@@ -103,7 +72,7 @@ TEST_F(Walk, TellsAChangeOnce)
 TEST_F(Walk, KeepsServicesAndFamiliesApart)
 {
     auto walk = open_walk();
-    Ledger ledger;
+    ToldLedger ledger;
     traffic().connect("192.0.2.1", 25);
     traffic().connect("192.0.2.1", 587);
     traffic().connect("192.0.2.1", 587);
@@ -119,7 +88,7 @@ TEST_F(Walk, KeepsServicesAndFamiliesApart)
 TEST_F(Walk, OfABlockTellsOfThatBlockAlone)
 {
     auto walk = open_walk();
-    Ledger ledger;
+    ToldLedger ledger;
     for (const auto *source : {"192.0.2.1", "192.0.2.200", "198.51.100.1", "2001:db8::1"})
         traffic().connect(source);
 
@@ -142,7 +111,7 @@ TEST_F(Walk, SkipsToThePresentAndTellsWhatIsOpen)
     traffic().disconnect(closed);
 
     auto walk = open_walk();
-    Ledger ledger;
+    ToldLedger ledger;
     std::int64_t live = 0;
     walk.skip_to_present(
         [&](const Address &, core::ServiceId, std::int64_t open) { live += open; });
@@ -157,7 +126,7 @@ TEST_F(Walk, SkipsToThePresentAndTellsWhatIsOpen)
 TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
 {
     auto walk = open_walk();
-    Ledger ledger;
+    ToldLedger ledger;
     put("progress", 0U, reached(2));
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.take_changes(), 0U);
@@ -177,7 +146,7 @@ TEST_F(Walk, IsNotMisledByAHighWaterMarkBeyondTheTable)
     put("progress", 0U, reached(1U << 20));
     auto walk = open_walk();
     EXPECT_EQ(walk.slots_used(), walk.slots_max());
-    Ledger ledger;
+    ToldLedger ledger;
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.take_changes(), 0U);
 }
@@ -209,7 +178,7 @@ TEST_F(ManySources, AreTooManyToWaitForBeyondTheLimit)
 {
     for (const std::uint32_t count : {5U, 2000U}) { // new ones, and ones in order
         auto walk = open_walk();
-        Ledger ledger;
+        ToldLedger ledger;
         for (std::uint32_t i = 0; i < count; i++)
             prove(i, Address::from_ipv4(0xc0000200 + i)); // 192.0.2.0 and on
         EXPECT_FALSE(walk.walk_block(block("192.0.0.0/16"), count - 1, ledger.sink())) << count;
@@ -230,9 +199,9 @@ TEST_F(ManySources, AddUpHoweverTheyAreWalked)
         std::mt19937 random{seed};
         put("progress", 0U, tg_progress{});
         auto walk = open_walk();
-        Ledger ledger;
+        ToldLedger ledger;
         Totals counted;
-        std::vector<Source> slots;
+        std::vector<ToldSource> slots;
 
         for (unsigned step = 0; step < 300; step++) {
             for (unsigned i = random() % 12; i > 0 && slots.size() < sources_max; i--) {
@@ -284,103 +253,6 @@ TEST_F(ManySources, AddUpHoweverTheyAreWalked)
         }
         EXPECT_GT(slots.size(), 1200U) << "enough to be put in order once";
     }
-}
-
-class Claims : public Walk {
-protected:
-    /// A whole round, in slices.
-    void walk_round(ClaimsWalk &walk, Ledger &ledger) const
-    {
-        while (!must(walk.walk_some(8, ledger.sink()))) {
-        }
-    }
-
-    /// As the gate would have it: the claim's SYNs, and when it was made.
-    void make_claim(const std::string &source, std::uint64_t syns, std::uint64_t first_ns) const
-    {
-        put("claims",
-            tg_source_key{
-                .addr = kernel::from_address(address(source)), .service = smtp, .reserved = 0},
-            tg_claim{.syn = syns, .first_ns = first_ns});
-    }
-};
-
-TEST_F(Claims, AreToldOnce)
-{
-    auto walk = open_claims();
-    Ledger ledger;
-    for (int i = 0; i < 50; i++)
-        traffic().send_syn("192.0.2." + std::to_string(i));
-    traffic().send_syn("192.0.2.7");
-    traffic().send_syn("2001:db8::7", 587);
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.take_changes(), 51U);
-    EXPECT_EQ(ledger.of("192.0.2.6").syn, 1U);
-    EXPECT_EQ(ledger.of("192.0.2.7").syn, 2U);
-    EXPECT_EQ(ledger.of("2001:db8::", submission).syn, 1U);
-
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.take_changes(), 0U);
-    traffic().send_syn("192.0.2.7");
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.take_changes(), 1U);
-    EXPECT_EQ(ledger.of("192.0.2.7").syn, 3U);
-}
-
-TEST_F(Claims, ThatWereEvictedAndComeBackCountFromTheirBeginning)
-{
-    auto walk = open_claims();
-    Ledger ledger;
-    make_claim("192.0.2.1", 2, 1000);
-    walk_round(walk, ledger);
-    make_claim("192.0.2.1", 3, 2000); // more than it had: only the time tells
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.of("192.0.2.1").syn, 5U);
-    make_claim("192.0.2.1", 1, 2000); // in the same tick of the clock: only the count tells
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.of("192.0.2.1").syn, 6U);
-}
-
-TEST_F(Claims, ThatAWholeRoundDidNotMeetAreForgotten)
-{
-    auto walk = open_claims();
-    Ledger ledger;
-    traffic().send_syn("192.0.2.1");
-    traffic().send_syn("192.0.2.2");
-    walk_round(walk, ledger);
-    const tg_source_key key{
-        .addr = kernel::from_address(address("192.0.2.1")), .service = smtp, .reserved = 0};
-    ASSERT_EQ(bpf_map_delete_elem(program().map_fd("claims"), &key), 0);
-    walk_round(walk, ledger);
-    EXPECT_THAT(walk.told(), testing::SizeIs(1));
-}
-
-TEST_F(Claims, SkipToThePresent)
-{
-    traffic().send_syn("192.0.2.1");
-    auto walk = open_claims();
-    Ledger ledger;
-    must(walk.skip_to_present());
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.take_changes(), 0U);
-    traffic().send_syn("192.0.2.1");
-    walk_round(walk, ledger);
-    EXPECT_EQ(ledger.of("192.0.2.1").syn, 1U);
-}
-
-TEST_F(Claims, AndProvenSourcesTogetherAreAllSyns)
-{
-    auto walk = open_walk();
-    auto claims = open_claims();
-    Ledger ledger;
-    for (int i = 0; i < 4; i++) {
-        traffic().send_syn("192.0.2.1");
-        traffic().connect("192.0.2.1");
-        walk.walk(ledger.sink());
-        walk_round(claims, ledger);
-    }
-    EXPECT_EQ(ledger.of("192.0.2.1").syn, 8U);
-    EXPECT_EQ(ledger.of("192.0.2.1").opened, 4U);
 }
 
 } // namespace

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The walk over prefixes in the real tables.
+#include "kernel/prefix_walk.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <map>
+
+#include "kernel/sandbox.hpp"
+
+namespace tallygate::test {
+namespace {
+
+using kernel::PrefixWalk;
+using kernel::RepeatsReader;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+using Syns = std::map<std::string, std::uint64_t>;
+
+class Prefixes : public ProgramTest {
+protected:
+    void SetUp() override
+    {
+        ProgramTest::SetUp();
+        watch(25);
+        traffic_ = std::make_unique<Traffic>(program());
+    }
+
+    Traffic &traffic() { return *traffic_; }
+    PrefixWalk open_walk() const { return must(PrefixWalk::open(program())); }
+
+    static kernel::PrefixSink into(Syns &syns)
+    {
+        return [&syns](const Block &prefix, std::uint64_t syn) { syns[prefix.text()] += syn; };
+    }
+
+    /// What a round tells, with what the CPUs hold back.
+    Syns told_by(PrefixWalk &walk) const
+    {
+        Syns syns;
+        while (!walk.walk_some(into(syns))) {
+        }
+        walk.walk_repeats(must(RepeatsReader::open(program())), into(syns));
+        return syns;
+    }
+
+    void set_ipv4(std::uint32_t number, std::uint32_t syn) const
+    {
+        auto pair = get<tg_prefix_pair>("prefixes", number / 2);
+        pair.syn[number % 2] = syn;
+        put("prefixes", number / 2, pair);
+    }
+
+    std::unique_ptr<Traffic> traffic_;
+};
+
+TEST_F(Prefixes, TellSynsOfEach24Once)
+{
+    auto walk = open_walk();
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    for (const char *client :
+         {"192.0.2.1", "192.0.2.200", "192.0.3.1", "203.0.113.1", "1.0.0.1", "223.255.255.1"})
+        traffic().send_syn(client);
+    EXPECT_THAT(told_by(walk),
+                ElementsAre(Pair("1.0.0.0/24", 1), Pair("192.0.2.0/24", 2), Pair("192.0.3.0/24", 1),
+                            Pair("203.0.113.0/24", 1), Pair("223.255.255.0/24", 1)));
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    traffic().send_syn("192.0.3.1");
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.3.0/24", 1)));
+}
+
+TEST_F(Prefixes, TellSynsOfEach48AtTheSecondLook)
+{
+    auto walk = open_walk();
+    traffic().send_syn("2001:db8:1::1");
+    traffic().send_syn("2001:db8:2::1");
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    traffic().send_syn("2001:db8:1:7::1");
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("2001:db8:1::/48", 2), Pair("2001:db8:2::/48", 1)));
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    traffic().send_syn("2001:db8:2::1");
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("2001:db8:2::/48", 1)));
+}
+
+TEST_F(Prefixes, TellWhatACpuHoldsBackOnce)
+{
+    auto walk = open_walk();
+    Syns all;
+    for (int i = 0; i < 1000; i++) {
+        traffic().send_syn("192.0.2.1"); // the CPU writes after 256 of them
+        traffic().send_syn("2001:db8:1::1");
+        if (i % 7 == 0)
+            for (const auto &[prefix, syn] : told_by(walk))
+                all[prefix] += syn;
+    }
+    for (int round = 0; round < 2; round++)
+        for (const auto &[prefix, syn] : told_by(walk))
+            all[prefix] += syn;
+    EXPECT_THAT(all, ElementsAre(Pair("192.0.2.0/24", 1000), Pair("2001:db8:1::/48", 1000)));
+}
+
+TEST_F(Prefixes, OfACounterThatWrapsGoOn)
+{
+    set_ipv4(0xc00002, 0xfffffff0);
+    auto walk = open_walk();
+    walk.skip_to_present();
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    set_ipv4(0xc00002, 0x10);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 0x20)));
+}
+
+TEST_F(Prefixes, OfAWayThatIsGivenToAnotherBeginAtZero)
+{
+    auto walk = open_walk();
+    tg_ipv6_prefixes bucket{};
+    const auto prefix_of = [](std::uint64_t first48) { return first48 << 16 | 1; };
+
+    bucket.prefixes[2] = prefix_of(0x20010db80001);
+    bucket.syn[2] = 100;
+    put("ipv6_prefixes", 5U, bucket);
+    told_by(walk);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("2001:db8:1::/48", 100)));
+
+    // The name comes first: for a moment the count is the other's.
+    bucket.prefixes[2] = prefix_of(0x20010db80002);
+    put("ipv6_prefixes", 5U, bucket);
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    bucket.syn[2] = 3;
+    put("ipv6_prefixes", 5U, bucket);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("2001:db8:2::/48", 3)));
+}
+
+TEST_F(Prefixes, SkipToThePresent)
+{
+    traffic().send_syn("192.0.2.1");
+    traffic().send_syn("2001:db8:1::1");
+    auto walk = open_walk();
+    walk.skip_to_present();
+    EXPECT_THAT(told_by(walk), IsEmpty());
+    traffic().send_syn("192.0.2.1");
+    traffic().send_syn("2001:db8:1::1");
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 1), Pair("2001:db8:1::/48", 1)));
+}
+
+/// Memory of this process that is its own.
+std::size_t own_kilobytes()
+{
+    std::ifstream status{"/proc/self/status"};
+    std::string word;
+    while (status >> word)
+        if (word == "RssAnon:") {
+            std::size_t kilobytes = 0;
+            status >> kilobytes;
+            return kilobytes;
+        }
+    return 0;
+}
+
+TEST_F(Prefixes, TakeNoMemoryWhereNobodyCameFrom)
+{
+    auto walk = open_walk();
+    const auto before = own_kilobytes();
+    for (int i = 0; i < 3; i++)
+        told_by(walk);
+    traffic().send_syn("192.0.2.1");
+    told_by(walk);
+    EXPECT_LT(own_kilobytes(), before + 4096) << "of 67 MB";
+}
+
+} // namespace
+} // namespace tallygate::test
