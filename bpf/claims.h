@@ -112,10 +112,12 @@ __noinline __u32 take_way(struct tg_claims *bucket, const struct tg_source_key *
 }
 
 /*
- * The source was here now, and its limit, if it has one, is due an interval later. By
- * compare-and-swap, and not for ever: a SYN that others outrun passes uncharged.
+ * The source was here now, and its limit, if it has one, is due an interval later. False if that
+ * no longer conforms: another CPU has charged it since it was looked at. By compare-and-swap, and
+ * not for ever: a SYN that others outrun passes uncharged.
  */
-static __always_inline void charge_claim(struct tg_claim_state *state, __u64 now, __u64 interval_ns)
+static __always_inline bool charge_claim(struct tg_claim_state *state, __u64 now, __u64 interval_ns,
+                                         __u64 tolerance_ns)
 {
     for (int i = 0; i < CHARGES_MAX; i++) {
         __u64 word = read_word(state);
@@ -123,8 +125,11 @@ static __always_inline void charge_claim(struct tg_claim_state *state, __u64 now
         __u64 later = (due > now ? due : now) + interval_ns;
         __u64 next = claim_word(later, word & CLAIM_SERVICE_MASK);
 
+        if (interval_ns && due > now + tolerance_ns)
+            return false;
         if (next <= word || __sync_val_compare_and_swap(&state->word, word, next) == word)
-            return;
+            return true;
     }
     count_event(TG_EVENT_LIMIT_CONTENDED);
+    return true;
 }

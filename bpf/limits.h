@@ -36,8 +36,13 @@ struct weighing {
     __u32 dry_verdict; /* of the first dry run that would drop it */
     __u32 limit;       /* that rejects */
     __u32 reserved;
-    __u64 until_ns;          /* so long, at least, the limit rejects this source; 0: who knows */
-    __u64 claim_interval_ns; /* what its claim is to be charged */
+    __u64 until_ns; /* so long, at least, the limit rejects this source; 0: who knows */
+    /* The limit whose state is in the source's claim, which is not at hand here: if it conforms,
+     * what the claim is to be charged. */
+    __u64 claim_interval_ns;
+    __u64 claim_tolerance_ns;
+    __u32 claim_limit;
+    __u32 claim_is_dry;
 };
 
 static __always_inline bool holds(const struct tg_limit *limit, const struct weighing *syn)
@@ -93,27 +98,33 @@ static __always_inline __u64 due_of(const struct tg_rule *rule, const struct wei
     return bucket ? rate_due_ns(bucket, tag) : 0;
 }
 
-static __always_inline void charge_rule(const struct tg_rule *rule, const struct tg_limit *limit,
-                                        struct weighing *syn)
+static __always_inline bool charge_rule(const struct tg_rule *rule, const struct tg_limit *limit,
+                                        const struct weighing *syn)
 {
     struct tg_budget *budget;
     struct tg_rates *bucket;
     __u64 tag;
 
-    if (rule->scope == TG_SCOPE_SOURCE) {
-        syn->claim_interval_ns = limit->interval_ns; /* its claim is not at hand here */
-        return;
-    }
+    if (rule->scope == TG_SCOPE_SOURCE)
+        return true;
     if (rule->scope == TG_SCOPE_ALL) {
         budget = find_budget(rule->budget);
-        if (budget)
-            charge(&budget->due_ns, limit->interval_ns, syn->now);
-        return;
+        return !budget || charge(&budget->due_ns, limit, syn->now);
     }
     tag = rate_tag(&syn->key.addr, rule->prefix_bits, rule->limit);
     bucket = find_rates(tag);
-    if (bucket)
-        charge_rate(bucket, tag, limit->interval_ns, syn->now);
+    return !bucket || charge_rate(bucket, tag, limit, syn->now);
+}
+
+static __always_inline void note_claim_limit(const struct tg_rule *rule,
+                                             const struct tg_limit *limit, struct weighing *syn)
+{
+    if (rule->scope != TG_SCOPE_SOURCE)
+        return;
+    syn->claim_interval_ns = limit->interval_ns;
+    syn->claim_tolerance_ns = limit->tolerance_ns;
+    syn->claim_limit = rule->limit;
+    syn->claim_is_dry = limit->action != TG_LIMIT_DROP;
 }
 
 /*
@@ -142,11 +153,13 @@ __noinline int weigh_rule(struct weighing *syn, __u64 rule_word)
 
     due = due_of(&rule, syn);
     if (conforms(due, limit->tolerance_ns, syn->now)) {
-        if (syn->pass == WEIGH_CHARGE)
-            charge_rule(&rule, limit, syn);
-        return 0;
+        note_claim_limit(&rule, limit, syn);
+        if (syn->pass == WEIGH_CHECK || charge_rule(&rule, limit, syn))
+            return 0;
+    } else if (syn->pass == WEIGH_CHARGE && limit->action != TG_LIMIT_DROP) {
+        return 0; /* was told when it was checked */
     }
-    if (syn->pass == WEIGH_CHARGE || !reject(syn, limit, id, rate_verdict(&rule)))
+    if (!reject(syn, limit, id, rate_verdict(&rule)))
         return 0;
     syn->until_ns = rule.scope == TG_SCOPE_SOURCE ? due - limit->tolerance_ns : 0;
     return 1;
@@ -177,11 +190,13 @@ __noinline int weigh_network_rule(struct weighing *syn, __u32 rule_word, __u64 l
     budget = limit->interval_ns ? find_budget(rule.budget) : NULL;
     if (!budget)
         return 0;
-    if (!conforms(*(volatile __u64 *)&budget->due_ns, limit->tolerance_ns, syn->now))
-        return syn->pass == WEIGH_CHECK && reject(syn, limit, id, TG_DROP_NETWORK_RATE);
-    if (syn->pass == WEIGH_CHARGE)
-        charge(&budget->due_ns, limit->interval_ns, syn->now);
-    return 0;
+    if (conforms(*(volatile __u64 *)&budget->due_ns, limit->tolerance_ns, syn->now)) {
+        if (syn->pass == WEIGH_CHECK || charge(&budget->due_ns, limit, syn->now))
+            return 0;
+    } else if (syn->pass == WEIGH_CHARGE && limit->action != TG_LIMIT_DROP) {
+        return 0; /* was told when it was checked */
+    }
+    return reject(syn, limit, id, TG_DROP_NETWORK_RATE);
 }
 
 /* The limits of the network that holds the client, and of those around it. */

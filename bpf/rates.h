@@ -24,15 +24,20 @@ static __always_inline bool conforms(__u64 due_ns, __u64 tolerance_ns, __u64 now
     return due_ns <= now + tolerance_ns;
 }
 
-static __always_inline void charge(__u64 *due_ns, __u64 interval_ns, __u64 now)
+/* False if that no longer conforms: another CPU has charged it since it was looked at. */
+static __always_inline bool charge(__u64 *due_ns, const struct tg_limit *limit, __u64 now)
 {
     for (int i = 0; i < CHARGES_MAX; i++) {
         __u64 due = *(volatile __u64 *)due_ns;
 
-        if (__sync_val_compare_and_swap(due_ns, due, (due > now ? due : now) + interval_ns) == due)
-            return;
+        if (!conforms(due, limit->tolerance_ns, now))
+            return false;
+        if (__sync_val_compare_and_swap(due_ns, due,
+                                        (due > now ? due : now) + limit->interval_ns) == due)
+            return true;
     }
     count_event(TG_EVENT_LIMIT_CONTENDED);
+    return true;
 }
 
 /* Never 0, which says "free". */
@@ -62,8 +67,8 @@ static __always_inline __u64 rate_due_ns(const struct tg_rates *bucket, __u64 ta
     return 0;
 }
 
-static __always_inline void charge_rate(struct tg_rates *bucket, __u64 tag, __u64 interval_ns,
-                                        __u64 now)
+static __always_inline bool charge_rate(struct tg_rates *bucket, __u64 tag,
+                                        const struct tg_limit *limit, __u64 now)
 {
     __u64 old, least = ~0ULL;
     __u32 earliest = 0;
@@ -71,10 +76,8 @@ static __always_inline void charge_rate(struct tg_rates *bucket, __u64 tag, __u6
     for (__u32 way = 0; way < TG_BUCKET_WAYS; way++) {
         __u64 due = bucket->due_ns[way];
 
-        if (bucket->tags[way] == tag) {
-            charge(&bucket->due_ns[way], interval_ns, now);
-            return;
-        }
+        if (bucket->tags[way] == tag)
+            return charge(&bucket->due_ns[way], limit, now);
         if (due < least) {
             least = due;
             earliest = way;
@@ -83,9 +86,10 @@ static __always_inline void charge_rate(struct tg_rates *bucket, __u64 tag, __u6
     old = bucket->tags[earliest];
     if (__sync_val_compare_and_swap(&bucket->tags[earliest], old, tag) != old) {
         count_event(TG_EVENT_LIMIT_CONTENDED);
-        return;
+        return true;
     }
     if (old)
         count_event(least > now ? TG_EVENT_RATE_EVICTED_OWING : TG_EVENT_RATE_EVICTED);
-    *(volatile __u64 *)&bucket->due_ns[earliest] = now + interval_ns;
+    *(volatile __u64 *)&bucket->due_ns[earliest] = now + limit->interval_ns;
+    return true;
 }

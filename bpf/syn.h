@@ -74,32 +74,40 @@ static __always_inline void count_slot(__u32 slot, enum tg_verdict verdict)
         __sync_fetch_and_add(&source->tally.would_drop, 1);
 }
 
-/*
- * The SYN with its source: in its slot if it is proven, else in its claim. A newcomer that is
- * dropped gets no way: a flood above a budget pushes nobody out.
- */
-static __always_inline void count_source(struct sender *sender, struct tg_claims *bucket,
-                                         enum tg_verdict verdict, __u64 now, __u64 interval_ns)
+/* The SYN with its source: in its slot if it is proven, else in its claim, if it has one. */
+static __always_inline void count_source(const struct sender *sender, struct tg_claims *bucket,
+                                         enum tg_verdict verdict)
 {
-    bool drops = tg_verdict_drops(verdict);
     struct tg_claim_state *state;
 
-    if (sender->slot != NO_SLOT)
+    if (sender->slot != NO_SLOT) {
         count_slot(sender->slot, verdict);
-    /* A proven source needs a way only for the state of its limit. */
-    if (bucket && sender->way >= NO_WAY && !drops && (sender->slot == NO_SLOT || interval_ns))
-        sender->way = take_way(bucket, &sender->key, now);
+        return;
+    }
     if (!bucket || sender->way >= NO_WAY)
         return;
-
     state = &bucket->states[sender->way];
-    if (!drops && (sender->slot == NO_SLOT || interval_ns))
-        charge_claim(state, now, interval_ns);
-    if (sender->slot != NO_SLOT)
-        return;
     __sync_fetch_and_add(&state->syn, 1);
-    if (drops)
+    if (tg_verdict_drops(verdict))
         __sync_fetch_and_add(&state->dropped, 1);
+}
+
+/*
+ * The source's claim: charged, and its time set, and made if it has none. A proven source needs
+ * one only for the state of its limit. False if that limit rejects the SYN after all.
+ */
+static __always_inline bool enter_claim(struct sender *sender, struct tg_claims *bucket,
+                                        const struct weighing *letter)
+{
+    if (!bucket || (sender->slot != NO_SLOT && !letter->claim_interval_ns))
+        return true;
+    if (sender->way >= NO_WAY)
+        sender->way = take_way(bucket, &sender->key, letter->now);
+    if (sender->way >= NO_WAY)
+        return true;
+    return charge_claim(&bucket->states[sender->way], letter->now, letter->claim_interval_ns,
+                        letter->claim_tolerance_ns) ||
+           letter->claim_is_dry;
 }
 
 /* The limits' word on a SYN that no list decides. */
@@ -112,11 +120,6 @@ static __always_inline void ask_limits(struct weighing *letter, const struct sen
         letter->live = source->tally.opened - source->tally.closed;
     if (bucket && sender->way < NO_WAY)
         letter->claim_due_ns = claim_due_ns(read_word(&bucket->states[sender->way]));
-    letter->pass = WEIGH_CHECK;
-    weigh(letter);
-    if (letter->verdict)
-        return;
-    letter->pass = WEIGH_CHARGE;
     weigh(letter);
 }
 
@@ -140,21 +143,32 @@ static __always_inline void remember_rejection(struct tg_repeat *repeat,
             sender->way < NO_WAY ? sender->bucket * TG_BUCKET_WAYS + sender->way : NO_PLACE;
 }
 
-/* Lists first, then limits. What came of it is in the letter. */
+/*
+ * Lists first, then limits. What came of it is in the letter. A newcomer that is rejected gets no
+ * claim: a flood above a budget pushes nobody out.
+ */
 static __always_inline void decide(const struct tg_settings *settings, struct weighing *letter,
-                                   const struct tg_addr *client, const struct sender *sender,
-                                   const struct tg_claims *bucket)
+                                   const struct tg_addr *client, struct sender *sender,
+                                   struct tg_claims *bucket)
 {
     struct tg_listed listed = find_listed(settings, client);
+    bool allowed = is_allowed(&listed, letter->now);
 
-    if (is_allowed(&listed, letter->now))
-        return;
     if (is_blocked(&listed, letter->now)) {
         letter->verdict = TG_DROP_BLOCKED;
         letter->until_ns = listed.block_until_ns;
-        return;
+    } else if (!allowed) {
+        ask_limits(letter, sender, bucket);
     }
-    ask_limits(letter, sender, bucket);
+    if (letter->verdict)
+        return;
+    if (!enter_claim(sender, bucket, letter)) {
+        letter->verdict = TG_DROP_SOURCE_RATE;
+        letter->limit = letter->claim_limit;
+    } else if (!allowed) {
+        letter->pass = WEIGH_CHARGE;
+        weigh(letter);
+    }
 }
 
 static __always_inline enum tg_verdict final_verdict(const struct weighing *letter, bool enforcing)
@@ -186,7 +200,7 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
 
     count_totals(key, sender.network, verdict);
     count_limit(letter.limit, verdict);
-    count_source(&sender, bucket, verdict, letter.now, letter.claim_interval_ns);
+    count_source(&sender, bucket, verdict);
     if (repeat && tg_verdict_drops(verdict) && letter.until_ns)
         remember_rejection(repeat, &sender, &letter, settings->generation);
     return verdict;
