@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The gate for measuring: loaded with the default sizes, attached to nothing, its tables
-// filled as asked.
+// The gate for measuring: loaded with the default sizes, attached to nothing, enforcing, its
+// tables filled as asked. Three ports are guarded: 25 under a limit for each source and one for all
+// that are only claimed; 26 under the limit for each source alone; 27 under no limit.
 #pragma once
 
 #include <bpf/libbpf.h>
@@ -12,24 +13,38 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "bench/distribution.h"
 #include "gate_bench.skel.h"
 #include "kernel/packet.hpp"
 
 namespace tallygate::bench {
 
+inline constexpr std::uint16_t limited_port = 25;
+inline constexpr std::uint16_t source_limited_port = 26;
+inline constexpr std::uint16_t unlimited_port = 27;
+
 /// How many strangers are in each table before the first packet.
 struct Fill {
     std::string name;
-    std::uint32_t claims = 0;
+    std::uint32_t claims = 0; ///< new sources that come; the last of them are in the table
     std::uint32_t proven = 0;
     std::uint32_t flows = 0;
     std::uint32_t networks = 0;
+    std::uint32_t listed = 0;
 };
 
-/// The nanoseconds of one run, and whether every packet left as it was meant to.
+/// The nanoseconds of one run, and whether its packets left as they were meant to.
 struct Run {
     double nanoseconds = 0;
     bool as_intended = true;
+};
+
+/// What a run consists of.
+struct Load {
+    const bpf_program *program;
+    const test::Packet *packet;
+    std::uint32_t senders = DISTRIBUTION_COUNT; ///< enum distribution, or the packet's own
+    tg_verdict verdict = TG_UNDECIDED;          ///< that it is meant for; undecided: any
 };
 
 class BenchGate {
@@ -41,11 +56,10 @@ public:
 
     /// Opens a flow by its handshake, so that its source is proven.
     Result<void> open_flow(const std::string &client);
-    /// Lets one packet through a program, whatever becomes of it.
-    Result<void> send(const bpf_program *program, const test::Packet &packet);
-    /// Runs a packet `repeat` times. With a verdict, each run must have ended in it.
-    Result<Run> run(const bpf_program *program, const test::Packet &packet, std::uint32_t repeat,
-                    tg_verdict verdict);
+    /// As intended if 98 of 100 packets had the verdict: limits let some through by design.
+    Result<Run> run(const Load &load, std::uint32_t repeat);
+    /// Ways of claims that are taken, of 100.
+    Result<double> claims_percent() const;
 
 private:
     struct Destroy {
@@ -53,8 +67,14 @@ private:
     };
     explicit BenchGate(gate_bench *skeleton) : skeleton_(skeleton) {}
 
-    Result<void> fill_tables(const Fill &fill);
+    Result<void> configure(const Fill &fill);
+    Result<void> guard_ports();
+    Result<void> set_limits();
+    Result<void> fill_lists(std::uint32_t count);
+    Result<void> fill_networks(std::uint32_t count);
     Result<void> fill_flows(std::uint32_t count);
+    Result<void> fill_by_packets(const Fill &fill);
+    Result<void> hint(tg_hint trie, std::uint32_t ipv4);
     std::uint64_t count_of(tg_verdict verdict);
 
     std::unique_ptr<gate_bench, Destroy> skeleton_;
