@@ -9,7 +9,6 @@
 #include <ctime>
 
 #include "base/log.hpp"
-#include "gate.skel.h"
 #include "kernel/convert.hpp"
 #include "kernel/links.hpp"
 #include "kernel/tunnels.hpp"
@@ -76,10 +75,10 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     auto repeats = RepeatsReader::open(*kept);
     if (!repeats)
         return repeats.error();
-    auto limits = LimitTable::open(kept->skeleton().obj);
+    auto limits = LimitTable::open(kept->object());
     if (!limits)
         return limits.error();
-    auto lists = ListTable::open(kept->skeleton().obj, options.sizes.lists_max);
+    auto lists = ListTable::open(kept->object(), options.sizes.lists_max);
     if (!lists)
         return lists.error();
     auto settings = MappedArray<tg_settings>::open(kept->map_fd("settings"), "settings");

@@ -19,10 +19,11 @@ bool is_same(const T &one, const T &other)
     return std::memcmp(&one, &other, sizeof(T)) == 0;
 }
 
-std::uint64_t monotonic_ns()
+/// As the programs see it: to the kernel's tick, and not later than they do.
+std::uint64_t gate_now_ns()
 {
     timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
            static_cast<std::uint64_t>(now.tv_nsec);
 }
@@ -131,8 +132,8 @@ bool is_prefix_limit(const LimitPlan &plan, std::size_t limit)
 } // namespace
 
 /// The order of writing is what keeps a reload from rejecting too much: rules that change are
-/// switched off, then the states that they leave are forgiven as far as the new limits would not
-/// have made them, then limits are written, and then rules are switched on. Programs look at the
+/// switched off, then the states that they leave are forgiven if the new limits would not have
+/// made them, then limits are written, and then rules are switched on. Programs look at the
 /// count of rules first, so a rule that is half written is asked by nobody but a packet that is
 /// on its way at that moment. A daemon that dies in between leaves rules switched off; the next
 /// one finds them, and the limits that they had, and goes on.
@@ -208,8 +209,7 @@ struct LimitTable::Tables {
             const auto was = source_limit(before.rules[index]);
             const bool goes_on = was == source_limit(after.rules[index]) && difference.is_kept(was);
             if (was != 0 && (!goes_on || difference.is_shrunk(was)))
-                forgive_claims(index,
-                               monotonic_ns() + (goes_on ? horizon_ns(after.limits[was]) : 0));
+                forgive_claims(index);
         }
     }
 
@@ -219,12 +219,10 @@ struct LimitTable::Tables {
         for (std::uint32_t i = 1; i < TG_BUDGETS_MAX; i++) {
             const auto &record = after.budgets[i];
             const bool goes_on = record.limit != 0 && is_same(before.budgets[i], record) &&
-                                 difference.is_kept(record.limit);
+                                 difference.is_kept(record.limit) &&
+                                 !difference.is_shrunk(record.limit);
             if (!goes_on)
                 pull_back(budgets[i].due_ns, 0);
-            else if (difference.is_shrunk(record.limit))
-                pull_back(budgets[i].due_ns,
-                          monotonic_ns() + horizon_ns(after.limits[record.limit]));
         }
     }
 
@@ -236,11 +234,11 @@ struct LimitTable::Tables {
                 pull_back(due_ns, 0);
     }
 
-    void forgive_claims(std::size_t rules_index, std::uint64_t latest_ns) const
+    void forgive_claims(std::size_t rules_index) const
     {
         const auto service = rules_index / TG_FAMILY_COUNT;
         const bool is_ipv4 = rules_index % TG_FAMILY_COUNT == TG_FAMILY_IPV4;
-        const auto latest = latest_ns / TG_CLAIM_UNIT_NS << TG_CLAIM_SERVICE_BITS | service;
+        const auto latest = gate_now_ns() / TG_CLAIM_UNIT_NS << TG_CLAIM_SERVICE_BITS | service;
 
         for (std::uint32_t i = 0; i < claims.entries_max(); i++)
             for (std::size_t way = 0; way < TG_BUCKET_WAYS; way++) {

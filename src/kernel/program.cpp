@@ -334,6 +334,11 @@ Result<void> take_maps(const bpf_object *object, const Program &program)
     return {};
 }
 
+const bpf_object *Program::object() const
+{
+    return skeleton_->obj;
+}
+
 int Program::map_fd(const char *name) const
 {
     return bpf_object__find_map_fd_by_name(skeleton_->obj, name);

@@ -36,6 +36,8 @@ public:
     ~Program();
 
     gate &skeleton() const { return *skeleton_; }
+    /// All maps and programs, as libbpf has them.
+    const bpf_object *object() const;
     int map_fd(const char *name) const;
     std::uint32_t entries_max(const char *map) const;
     /// All that are pinned, by name.
