@@ -230,6 +230,51 @@ TEST_F(Networks, CanAllBeTakenOut)
     EXPECT_EQ(find_in_trie("198.51.100.1"), 0U);
 }
 
+TEST_F(Networks, SparePacketsTheTrieWhereThereIsNone)
+{
+    const auto bit_of = [this](std::uint32_t bit) {
+        return get<std::uint64_t>("hints", TG_HINT_NETWORKS * TG_HINT_WORDS + bit / 64) >>
+                   bit % 64 &
+               1;
+    };
+    auto table = open();
+    apply(table, networks({{"narrow", "198.51.100.0/24"}, {"wide", "10.0.0.0/14"}}));
+    EXPECT_EQ(bit_of(198U << 8 | 51), 1U);
+    for (const std::uint32_t second : {0U, 1U, 2U, 3U})
+        EXPECT_EQ(bit_of(10U << 8 | second), 1U) << second;
+    EXPECT_EQ(bit_of(10U << 8 | 4), 0U);
+    apply(table, networks({{"wide", "10.0.0.0/14"}}));
+    EXPECT_EQ(bit_of(198U << 8 | 51), 0U);
+    EXPECT_EQ(bit_of(10U << 8 | 3), 1U);
+}
+
+TEST_F(Networks, MendWhatTheyHoldOpenAtTheSecondLook)
+{
+    auto table = open();
+    apply(table, networks({{"wide", "198.51.0.0/16"}, {"narrow", "198.51.100.0/24"}}));
+    traffic_->connect("198.51.100.1");
+    const auto live_of = [this](const std::string &cidr) {
+        return get<tg_network_node>("network_nodes", ids().at(cidr)).live;
+    };
+    const auto spoil = [this](const std::string &cidr, std::uint64_t live) {
+        auto node = get<tg_network_node>("network_nodes", ids().at(cidr));
+        node.live = live;
+        put("network_nodes", ids().at(cidr), node);
+    };
+    EXPECT_EQ(live_of("198.51.0.0/16"), 1U);
+
+    spoil("198.51.0.0/16", 9);
+    spoil("198.51.100.0/24", 0);
+    table.settle_live();
+    EXPECT_EQ(live_of("198.51.0.0/16"), 9U) << "it may be a connection on its way";
+    spoil("198.51.0.0/16", 8);
+    table.settle_live();
+    EXPECT_EQ(live_of("198.51.0.0/16"), 8U) << "another difference";
+    EXPECT_EQ(live_of("198.51.100.0/24"), 1U);
+    table.settle_live();
+    EXPECT_EQ(live_of("198.51.0.0/16"), 1U);
+}
+
 class FewNetworks : public Networks {
 protected:
     static constexpr unsigned networks_max = 16;

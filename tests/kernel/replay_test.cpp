@@ -12,6 +12,7 @@
 
 #include "gate.skel.h"
 #include "kernel/conversation.hpp"
+#include "kernel/limit_options.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program_tag.hpp"
 #include "kernel/replay_roles.hpp"
@@ -53,19 +54,21 @@ ReplayOptions for_any_port()
 }
 
 /// A packet's bytes with `captured` of them in the capture.
-void feed(Replay &replay, const std::vector<std::uint8_t> &bytes, std::size_t captured)
+void feed(Replay &replay, const std::vector<std::uint8_t> &bytes, std::size_t captured,
+          std::chrono::nanoseconds time = std::chrono::hours(1))
 {
     Frame frame;
     frame.bytes = std::span{bytes}.first(captured);
     frame.wire_bytes = static_cast<std::uint32_t>(bytes.size());
     frame.is_cut = captured < bytes.size();
-    frame.time = std::chrono::hours(1);
+    frame.time = time;
     must(replay.feed(frame));
 }
 
-void feed(Replay &replay, const Packet &packet)
+void feed(Replay &replay, const Packet &packet,
+          std::chrono::nanoseconds time = std::chrono::hours(1))
 {
-    feed(replay, packet.bytes, packet.bytes.size());
+    feed(replay, packet.bytes, packet.bytes.size(), time);
 }
 
 void feed(Replay &replay, const Conversation &conversation, const Segments &segments)
@@ -268,6 +271,86 @@ TEST(Replay, ForgetsTheOlderHalfOfAFloodAndNoOpenFlow)
     EXPECT_FALSE(roles.is_from_client(facts));
     facts.ends.client_port = htons(1999);
     EXPECT_TRUE(roles.is_from_client(facts)) << "the newest of the flood";
+}
+
+/// Ten SYNs of one source and three of another within a second, over and over.
+void feed_floods(Replay &replay, std::chrono::seconds time)
+{
+    Conversation flood;
+    Conversation other;
+    flood.client_address = "192.0.2.1";
+    other.client_address = "203.0.113.1";
+    for (int i = 0; i < 10; i++) {
+        flood.client_port = other.client_port = static_cast<unsigned>(20000 + i);
+        feed(replay, flood.build({client, syn, 0, 0, 0, TG_PASS_SYN}), time);
+        if (i < 3)
+            feed(replay, other.build({client, syn, 0, 0, 0, TG_PASS_SYN}), time);
+    }
+}
+
+struct LimitedRun {
+    const char *name;
+    kernel::Mode mode;
+    kernel::LimitOption::Action action;
+    bool drops;
+};
+
+TEST(Replay, SaysTheSameOfWhatWouldBeDroppedAndWhatIs)
+{
+    using namespace std::chrono_literals;
+    using kernel::Mode;
+    using Action = kernel::LimitOption::Action;
+    const LimitedRun runs[] = {
+        {"nothing is enforced", Mode::observe, Action::drop, false},
+        {"it is", Mode::enforce, Action::drop, true},
+        {"a dry run", Mode::enforce, Action::count, false},
+    };
+    for (const auto &run : runs) {
+        SCOPED_TRACE(run.name);
+        auto options = for_port_25();
+        options.mode = run.mode;
+        options.by_source = true;
+        options.limits = {of("per-source", {"0.0.0.0/32"}, 1s, 5)};
+        options.limits[0].action = run.action;
+        auto replay = must(Replay::load(options));
+        feed_floods(replay, 100s); // 5 and 3 conform
+        feed_floods(replay, 102s); // 2 more, and 3
+
+        const auto &report = replay.report();
+        const auto &source =
+            report.sources.at({.service = "smtp", .address = address("192.0.2.1")});
+        EXPECT_EQ(report.total.syn, 26u);
+        EXPECT_EQ(source.syn, 20u);
+        for (const auto &counts : {report.total, report.services.at("smtp"), source}) {
+            EXPECT_EQ(counts.dropped, run.drops ? 13u : 0u);
+            EXPECT_EQ(counts.would_drop, run.drops ? 0u : 13u);
+        }
+        EXPECT_THAT(report.limits, testing::ElementsAre(core::LimitCounts{
+                                       "per-source", run.drops ? 13u : 0u, run.drops ? 0u : 13u}));
+    }
+}
+
+TEST(Replay, TakesListsWhoseEndsAreTimesOfTheCapture)
+{
+    using namespace std::chrono_literals;
+    using core::ListNode;
+    auto options = for_port_25();
+    options.mode = kernel::Mode::enforce;
+    options.lists = {{block("192.0.2.0/24"), ListNode::never, core::UnixTime{101s}}};
+    auto replay = must(Replay::load(options));
+    feed_floods(replay, 100s);
+    feed_floods(replay, 102s);
+    EXPECT_EQ(replay.report().total.dropped, 10u);
+    EXPECT_EQ(replay.report().total.syn, 26u);
+    EXPECT_EQ(replay.report().verdicts[TG_DROP_BLOCKED], 10u);
+}
+
+TEST(Replay, RefusesLimitsThatCannotBe)
+{
+    auto options = for_port_25();
+    options.limits = {of_networks("a", {"sender"})};
+    EXPECT_EQ(message_of(Replay::load(options)),
+              "limit a is for network sender, which is not configured");
 }
 
 } // namespace
