@@ -105,6 +105,7 @@ public:
 
     /// Takes the place of the fixed entries. The trie is to be made anew, of resolve().
     void set_fixed(FixedLists fixed) { fixed_ = std::move(fixed); }
+    FixedLists release_fixed() { return std::exchange(fixed_, {}); }
 
     /// Replaces an entry with the same block, kind, origin and place.
     Change add(const ListEntry &entry);

@@ -5,44 +5,69 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <system_error>
+
 #include "base/log.hpp"
 #include "config/config_toml.hpp"
+#include "daemon/list_groups.hpp"
 #include "daemon/machine.hpp"
 #include "daemon/options.hpp"
+#include "daemon/protected_addresses.hpp"
 
 namespace tallygate::daemon {
 namespace {
 
 using namespace std::chrono_literals;
 
-// DESIGN.md 4: how old an answer about a large block may be.
-constexpr auto walk_interval = 250ms;
 constexpr auto forget_interval = 10s;
 constexpr auto watch_interval = 1s;
+// Addresses and routes may change without news of an interface.
+constexpr auto protection_interval = 60s;
 // How far back a daemon that is killed takes what it told its windows.
 constexpr auto snapshot_interval = 10s;
+// How late an end that is nobody's but ours to see is seen.
+constexpr auto safety_interval = 250ms;
 
-// A slice of the claims takes about a millisecond; answers go in between.
-constexpr std::uint32_t claims_slice = 2048;
-// After a round, as many times its duration without one.
-constexpr int claims_rest = 9;
+/// Fills a trie beside the one in force, on any thread.
+ListsKeeper::Build build_for(kernel::KernelGate &gate)
+{
+    return [&gate, entries_max = gate.lists_max()](
+               const std::vector<core::ListNode> &nodes) -> Result<ListsKeeper::Publish> {
+        auto built = kernel::ListTable::build(nodes, entries_max);
+        if (!built)
+            return built.error();
+        // A std::function wants to be copied, and a trie has one owner.
+        auto shared = std::make_shared<kernel::BuiltLists>(std::move(*built));
+        return ListsKeeper::Publish{
+            [&gate, shared] { return gate.replace_lists(std::move(*shared)); }};
+    };
+}
 
 } // namespace
 
 Daemon::Daemon(config::Config config)
     : config_(std::move(config)), ledger_(config_.windows.monitors),
-      snapshots_(config_.state.dir, ledger_, clock_)
+      snapshots_(config_.state.dir, ledger_, clock_), audit_(config_.state.dir, clock_),
+      mode_(config_.state.dir, clock_, audit_), lists_(config_.state.dir, clock_, audit_),
+      actions_(lists_, mode_, audit_,
+               {.reload = [this](const core::Requester &who) { return reload(who); },
+                .changed = [this] { show_facts(); }})
 {
     facts_.version = TALLYGATE_VERSION;
     facts_.pid = ::getpid();
     facts_.started = clock_.now();
     facts_.config_file = config_.file;
+    facts_.limits = limit_facts(config_);
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config)
 {
     if (const auto fits = check_machine(config); !fits)
         return fits.error();
+
+    auto groups = load_list_groups(config, list_policy(config), SystemClock{}.now());
+    if (!groups)
+        return groups.error();
 
     std::unique_ptr<Daemon> daemon{new Daemon{std::move(config)}};
     // The sockets before the card: one that answers is another daemon's, and after the card
@@ -57,27 +82,35 @@ Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config)
             return listener.error();
         http.emplace(std::move(*listener));
     }
-    if (const auto started = daemon->start_gate(); !started)
+    if (const auto started = daemon->start_gate(std::move(*groups)); !started)
         return started.error();
     daemon->start_servers(std::move(*control), std::move(http));
     daemon->schedule();
     return daemon;
 }
 
-Result<void> Daemon::start_gate()
+Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
 {
-    auto gate = kernel::KernelGate::start(
-        make_gate_options(config_),
-        [this](const core::SourceChange &change) { ledger_.record(change, clock_.now()); });
+    auto options = make_gate_options(config_);
+    mode_.restore(options.mode);
+    options.mode = mode_.mode();
+    auto gate = kernel::KernelGate::start(options, [this](const core::SourceChange &change) {
+        ledger_.record(change, clock_.now());
+    });
     if (!gate)
         return gate.error();
     gate_ = std::move(*gate);
+    mode_.take_gate(*gate_);
+    if (const auto started = start_lists(std::move(groups)); !started)
+        return started;
     questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
     questions_->set_services(gate_->service_ids());
     if (!gate_->maps_adopted())
         if (const auto adopted = gate_->adopt_connections(); !adopted)
             spdlog::error("take in the connections that are open: {}", adopted.error().message);
     snapshots_.restore(*gate_, *questions_);
+    walks_ = std::make_unique<Walks>(loop_, *gate_, ledger_, *questions_, clock_, facts_);
+    walks_->take_networks();
 
     for (const auto &one : gate_->status().attachments)
         spdlog::info("{} {}: {}{}{}", one.interface, one.direction, one.how,
@@ -88,10 +121,17 @@ Result<void> Daemon::start_gate()
     return {};
 }
 
+Result<void> Daemon::start_lists(ListsKeeper::Groups groups)
+{
+    auto policy = list_policy(config_);
+    policy.entries_max = gate_->lists_max(); // that of the tables that were adopted
+    lists_.protect(protected_addresses());
+    return lists_.start(*gate_, build_for(*gate_), policy, std::move(groups));
+}
+
 void Daemon::start_servers(net::Listener control, std::optional<net::Listener> http)
 {
-    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_,
-                                                          [this] { return reload(); });
+    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_, actions_);
     control_server_ = std::make_unique<net::HttpServer>(loop_, std::move(control),
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);
@@ -107,26 +147,20 @@ void Daemon::start_servers(net::Listener control, std::optional<net::Listener> h
 
 void Daemon::schedule()
 {
-    walk();
-    walk_claims();
+    walks_->begin();
     snapshots_.save(*gate_);
-    show_warnings();
-    loop_.every(walk_interval, [this] {
-        walk();
-        walk_claims();
-    });
+    keep_safe();
+    loop_.every(safety_interval, [this] { keep_safe(); });
+    loop_.every(protection_interval, [this] { refresh_protection(); });
     loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
     loop_.every(watch_interval,
                 [this] { gate_->repair_attachments(kernel::Attachments::Occasion::time); });
     listen_to_interfaces();
     reconcile_rounds_ = std::make_unique<ReconcileRounds>(loop_, *gate_);
     reconcile_rounds_->begin(config_.reconcile.interval);
-    loop_.every(snapshot_interval, [this] {
-        snapshots_.save_aside(*gate_);
-        show_warnings();
-    });
+    loop_.every(snapshot_interval, [this] { snapshots_.save_aside(*gate_); });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
-    loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(reload()); });
+    loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(actions_.reload_for({})); });
 }
 
 void Daemon::run()
@@ -134,52 +168,49 @@ void Daemon::run()
     sd_notify(0, "READY=1");
     loop_.run();
     sd_notify(0, "STOPPING=1");
-    walk();
+    walks_->walk_sources();
     snapshots_.save(*gate_);
+    lists_.finish();
+    mode_.finish();
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
 }
 
-void Daemon::walk()
+/// What control has set ends when it should, and those who are never dropped are known.
+void Daemon::keep_safe()
 {
-    const auto begin = std::chrono::steady_clock::now();
-    gate_->walk();
-    facts_.walk_last = std::chrono::steady_clock::now() - begin;
-    questions_->set_walked_at(clock_.now());
+    if (protection_.valid() && protection_.wait_for(0s) == std::future_status::ready)
+        lists_.protect(protection_.get());
+    mode_.tick();
+    lists_.tick();
+    show_facts();
 }
 
-/// Rounds over the claims keep to a tenth of the time, however many there are.
-void Daemon::walk_claims()
+/// Where there are a million routes it takes seconds to be told them.
+void Daemon::refresh_protection()
 {
-    const auto now = std::chrono::steady_clock::now();
-    if (claims_round_begun_ || now < claims_due_)
+    if (protection_.valid())
         return;
-    claims_round_begun_ = now;
-    questions_->begin_claims_round();
-    walk_claims_slice();
-}
-
-void Daemon::walk_claims_slice()
-{
-    const auto finished = gate_->walk_claims(claims_slice);
-    if (finished && !*finished) {
-        loop_.post([this] { walk_claims_slice(); });
-        return;
+    try {
+        protection_ = std::async(std::launch::async, protected_addresses);
+    } catch (const std::system_error &error) {
+        spdlog::warn("look for addresses to protect: start a thread: {}", error.what());
     }
-    if (!finished)
-        spdlog::error("{}", finished.error().message);
-    const auto now = std::chrono::steady_clock::now();
-    claims_due_ = now + claims_rest * (now - *claims_round_begun_);
-    claims_round_begun_.reset();
-    // The proven sources again: one that proved itself meanwhile left the claims' count.
-    walk();
-    questions_->end_claims_round();
 }
 
-void Daemon::show_warnings()
+void Daemon::show_facts()
 {
+    facts_.mode = mode_.facts();
+    facts_.lists = lists_.facts();
+    facts_.audit_failures = audit_.failures();
     facts_.warnings = restart_only_;
-    if (snapshots_.warning())
-        facts_.warnings.push_back(*snapshots_.warning());
+    const auto add = [this](const auto &sentences) {
+        facts_.warnings.insert(facts_.warnings.end(), sentences.begin(), sentences.end());
+    };
+    add(mode_.warnings());
+    add(lists_.warnings());
+    for (const auto &warning : {snapshots_.warning(), audit_.warning()})
+        if (warning)
+            facts_.warnings.push_back(*warning);
 }
 
 /// So that an interface that comes back is guarded before its first packets, and not within a
@@ -196,10 +227,11 @@ void Daemon::listen_to_interfaces()
     loop_.on_readable(interface_news_->fd(), [this] {
         interface_news_->read_all();
         gate_->repair_attachments(kernel::Attachments::Occasion::news);
+        refresh_protection();
     });
 }
 
-Result<void> Daemon::reload()
+Result<void> Daemon::reload(const core::Requester &who)
 {
     const auto refuse = [](const Error &error, int code) {
         spdlog::error("the configuration is not taken: {}", error.message);
@@ -211,16 +243,28 @@ Result<void> Daemon::reload()
         return refuse(config.error(), mistake);
     if (const auto fits = check_machine(*config); !fits)
         return refuse(fits.error(), mistake);
-    if (const auto done = gate_->reconfigure(make_gate_options(*config)); !done)
+    auto policy = list_policy(*config);
+    policy.entries_max = gate_->lists_max();
+    auto groups = load_list_groups(*config, policy, clock_.now());
+    if (!groups)
+        return refuse(groups.error(), mistake);
+    auto options = make_gate_options(*config);
+    if (options.mode == mode_.facts().configured)
+        options.mode = mode_.mode(); // what control has set stands
+    if (const auto done = gate_->reconfigure(options); !done)
         return refuse(done.error(), done.error().code);
 
+    mode_.configure(configured_mode(*config), who);
+    mode_.take_gate(*gate_);
+    lists_.take(policy, std::move(*groups));
+    facts_.limits = limit_facts(*config);
     ledger_.set_monitors(config->windows.monitors);
     questions_->set_services(gate_->service_ids());
+    walks_->take_networks();
     reconcile_rounds_->begin(config->reconcile.interval);
     restart_only_ = list_restart_only(config_, *config);
     for (const auto &warning : restart_only_)
         spdlog::warn("{}", warning);
-    show_warnings();
     spdlog::info("took {} anew", config_.file);
     return {};
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,8 +15,13 @@
 #include "core/ledger.hpp"
 #include "core/question.hpp"
 #include "core/seams.hpp"
+#include "daemon/audit_log.hpp"
+#include "daemon/control_actions.hpp"
+#include "daemon/lists_keeper.hpp"
+#include "daemon/mode_keeper.hpp"
 #include "daemon/reconcile_rounds.hpp"
 #include "daemon/snapshot_keeper.hpp"
+#include "daemon/walks.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/daemon_facts.hpp"
 #include "kernel/gate.hpp"
@@ -41,15 +47,15 @@ public:
 private:
     explicit Daemon(config::Config config);
 
-    Result<void> start_gate();
+    Result<void> start_gate(ListsKeeper::Groups groups);
+    Result<void> start_lists(ListsKeeper::Groups groups);
     void start_servers(net::Listener control, std::optional<net::Listener> http);
     void schedule();
-    void walk();
-    void walk_claims();
-    void walk_claims_slice();
     void listen_to_interfaces();
-    void show_warnings();
-    Result<void> reload();
+    void keep_safe();
+    void refresh_protection();
+    void show_facts();
+    Result<void> reload(const core::Requester &who);
 
     config::Config config_; ///< as it was at start: what a reload cannot change is compared to it
     SystemClock clock_;
@@ -58,12 +64,16 @@ private:
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
     SnapshotKeeper snapshots_;
+    AuditLog audit_;
+    ModeKeeper mode_;
+    ListsKeeper lists_;
+    ControlActions actions_;
+    std::future<std::vector<ListsKeeper::Protected>> protection_; ///< being asked for
     std::unique_ptr<ReconcileRounds> reconcile_rounds_;
+    std::unique_ptr<Walks> walks_;
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
-    std::optional<std::chrono::steady_clock::time_point> claims_round_begun_; ///< if under way
     std::optional<kernel::InterfaceNews> interface_news_;
-    std::chrono::steady_clock::time_point claims_due_;
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured

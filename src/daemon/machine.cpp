@@ -58,6 +58,8 @@ std::vector<std::string> list_restart_only(const config::Config &running, const 
     compare("http.listen", running.http.listen == now.http.listen, restart);
     compare("gate.sources_max", was.sources_max == is.sources_max, detach);
     compare("gate.claims_max", was.claims_max == is.claims_max, detach);
+    compare("gate.rates_max", was.rates_max == is.rates_max, detach);
+    compare("gate.lists_max", was.lists_max == is.lists_max, detach);
     compare("gate.flows_max", was.flows_max == is.flows_max, detach);
     compare("gate.pending_max", was.pending_max == is.pending_max, detach);
     compare("gate.networks_max", was.networks_max == is.networks_max, detach);

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "config/config_toml.hpp"
 #include "daemon/daemon.hpp"
+#include "daemon/list_groups.hpp"
 #include "daemon/machine.hpp"
 #include "daemon/replay_verb.hpp"
 #include "kernel/pins.hpp"
@@ -79,6 +80,9 @@ int check(const std::string &file)
         return fail_configuration(config.error());
     if (const auto fits = check_machine(*config); !fits)
         return fail_configuration(fits.error());
+    const auto lists = load_list_groups(*config, list_policy(*config), {});
+    if (!lists)
+        return fail_configuration(lists.error());
     std::cout << file << ": ok\n";
     return ok;
 }

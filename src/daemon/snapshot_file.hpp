@@ -4,18 +4,22 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.hpp"
 
 namespace tallygate::daemon {
 
-/// The file `snapshot` in the state directory. Whoever reads it finds the last one that was
-/// written whole, or none, whatever happened in between.
+/// The file `snapshot`, or another, in the state directory. Whoever reads it finds the last one
+/// that was written whole, or none, whatever happened in between.
 class SnapshotFile {
 public:
-    explicit SnapshotFile(std::string dir) : dir_(std::move(dir)) {}
+    explicit SnapshotFile(std::string dir, std::string name = "snapshot")
+        : dir_(std::move(dir)), name_(std::move(name))
+    {
+    }
 
-    std::string path() const { return dir_ + "/snapshot"; }
+    std::string path() const { return dir_ + "/" + name_; }
     /// Where a file goes that could not be believed.
     std::string damaged_path() const { return path() + ".damaged"; }
 
@@ -31,6 +35,7 @@ public:
 
 private:
     std::string dir_;
+    std::string name_;
 };
 
 } // namespace tallygate::daemon

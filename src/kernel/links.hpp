@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The interfaces of this network namespace, and which of them get their packets from another.
+// The interfaces of this network namespace, which of them get their packets from another, the
+// addresses on them, and the gateways behind them.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address.hpp"
 #include "base/result.hpp"
 
 namespace tallygate::kernel {
@@ -19,5 +21,18 @@ Result<std::set<std::uint32_t>> interfaces_above(const std::vector<std::string> 
 
 /// By which packets come in that were in a tunnel.
 Result<std::set<std::uint32_t>> tunnel_interfaces();
+
+struct AddressOnLink {
+    Address address;
+    std::string interface; ///< empty if it has gone meanwhile
+
+    auto operator<=>(const AddressOnLink &) const = default;
+};
+
+/// The addresses of this machine, each once.
+Result<std::vector<AddressOnLink>> own_addresses();
+
+/// The gateways of all default routes, each once.
+Result<std::vector<AddressOnLink>> gateways();
 
 } // namespace tallygate::kernel

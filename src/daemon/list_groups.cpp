@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/list_groups.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/log.hpp"
+#include "config/list_file.hpp"
+#include "daemon/machine.hpp"
+
+namespace tallygate::daemon {
+namespace {
+
+core::Grounds grounds_of(const config::Config &config, const config::ListSource &source,
+                         core::ListKind kind, core::UnixTime now)
+{
+    core::Grounds grounds{.kind = kind,
+                          .origin = core::ListOrigin::configuration,
+                          .place = config.file + ":" + source.position.text(),
+                          .reason = source.reason,
+                          .added = now};
+    if (source.until)
+        grounds.until = *source.until;
+    return grounds;
+}
+
+Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
+                                   const core::ListPolicy &policy)
+{
+    auto file = config::load_list(path);
+    if (!file)
+        return Error{file.error().message, bad_configuration};
+    if (kind == core::ListKind::block)
+        for (const auto &block : file->blocks)
+            if (const auto fits = core::check_width(block, policy); !fits)
+                return Error{path + ": " + fits.error().message, bad_configuration};
+    if (file->folded != 0)
+        spdlog::info("{}: {} entries had host bits set, which were cleared", path, file->folded);
+    return file;
+}
+
+} // namespace
+
+core::ListPolicy list_policy(const config::Config &config)
+{
+    return {.widest_ipv4 = config.lists.widest_ipv4,
+            .widest_ipv6 = config.lists.widest_ipv6,
+            .blocks_max = config.lists.blocks_max,
+            .entries_max = config.gate.lists_max};
+}
+
+Result<ListsKeeper::Groups> load_list_groups(const config::Config &config,
+                                             const core::ListPolicy &policy, core::UnixTime now)
+{
+    ListsKeeper::Groups groups;
+    std::size_t entries = 0;
+    const auto take = [&](const config::ListSource &source, core::ListKind kind) -> Result<void> {
+        auto grounds = grounds_of(config, source, kind, now);
+        entries += source.cidrs.size();
+        groups.push_back({grounds, source.cidrs});
+        if (!source.file)
+            return {};
+        auto file = load_file(*source.file, kind, policy);
+        if (!file)
+            return file.error();
+        entries += file->blocks.size();
+        if (entries > policy.entries_max)
+            return Error{config.where(source.position) + "with " + *source.file + " there are " +
+                             std::to_string(entries) +
+                             " listed blocks: expected at most gate.lists_max, " +
+                             std::to_string(policy.entries_max),
+                         bad_configuration};
+        grounds.origin = core::ListOrigin::file;
+        grounds.place = *source.file + " (" + grounds.place + ")";
+        groups.push_back({std::move(grounds), std::move(file->blocks)});
+        return {};
+    };
+
+    for (const auto &[sources, kind] : {std::pair{&config.allows, core::ListKind::allow},
+                                        std::pair{&config.blocks, core::ListKind::block}})
+        for (const auto &source : *sources)
+            if (const auto taken = take(source, kind); !taken)
+                return taken.error();
+    return groups;
+}
+
+} // namespace tallygate::daemon

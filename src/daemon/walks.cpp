@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/walks.hpp"
+
+#include <set>
+
+namespace tallygate::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto sources_interval = 250ms;
+constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
+constexpr int round_rest = 9;                  ///< rounds take a tenth of the time
+
+} // namespace
+
+Walks::Walks(net::Loop &loop, kernel::KernelGate &gate, core::Ledger &ledger,
+             core::Questions &questions, const core::Clock &clock, frontend::DaemonFacts &facts)
+    : loop_(loop), gate_(gate), ledger_(ledger), questions_(questions), clock_(clock), facts_(facts)
+{
+}
+
+void Walks::begin()
+{
+    walk_sources();
+    begin_round();
+    loop_.every(sources_interval, [this] {
+        walk_sources();
+        if (!round_begun_ && Steady::now() >= round_due_)
+            begin_round();
+    });
+}
+
+void Walks::walk_sources()
+{
+    const auto begin = Steady::now();
+    gate_.walk();
+    facts_.walk_last = Steady::now() - begin;
+    questions_.set_walked_at(clock_.now());
+}
+
+void Walks::begin_round()
+{
+    round_begun_ = Steady::now();
+    questions_.begin_claims_round();
+    walk_claims();
+}
+
+void Walks::walk_claims()
+{
+    if (gate_.walk_claims(claims_slice))
+        end_claims();
+    else
+        loop_.post([this] { walk_claims(); });
+}
+
+void Walks::end_claims()
+{
+    // The proven sources again: one that proved itself meanwhile left the claims' count.
+    walk_sources();
+    questions_.end_claims_round();
+    walk_prefixes();
+}
+
+void Walks::walk_prefixes()
+{
+    const auto now = clock_.now();
+    const bool finished = gate_.walk_prefixes([this, now](const Block &prefix, std::uint64_t syn) {
+        ledger_.record_prefix(prefix, syn, now);
+    });
+    if (finished)
+        end_round();
+    else
+        loop_.post([this] { walk_prefixes(); });
+}
+
+void Walks::walk_networks()
+{
+    const auto now = clock_.now();
+    for (const auto &network : gate_.networks()) {
+        const auto *book = ledger_.networks().find(network.block);
+        if (book == nullptr || network.tally.syn < book->told.syn ||
+            network.tally.dropped < book->told.dropped)
+            continue;
+        ledger_.record_network(network.block,
+                               {.syn = network.tally.syn - book->told.syn,
+                                .dropped = network.tally.dropped - book->told.dropped},
+                               now);
+    }
+}
+
+void Walks::end_round()
+{
+    const auto now = Steady::now();
+
+    walk_networks();
+    questions_.set_prefixes_walked_at(clock_.now());
+    round_due_ = now + round_rest * (now - *round_begun_);
+    round_begun_.reset();
+}
+
+void Walks::take_networks()
+{
+    const bool is_fresh = !gate_.maps_adopted() && round_due_ == Steady::time_point{};
+    std::set<Block> blocks;
+
+    for (const auto &network : gate_.networks()) {
+        blocks.insert(network.block);
+        if (is_fresh)
+            ledger_.networks().begin(network.block, {}, gate_.counting_since());
+        else
+            ledger_.networks().begin(network.block, network.tally, clock_.now());
+    }
+    ledger_.networks().keep_only(blocks);
+}
+
+} // namespace tallygate::daemon

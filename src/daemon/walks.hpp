@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// From the gate's tables into the ledger: what is walked, in which order, and how often.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "core/ledger.hpp"
+#include "core/question.hpp"
+#include "core/seams.hpp"
+#include "frontend/daemon_facts.hpp"
+#include "kernel/gate.hpp"
+#include "net/loop.hpp"
+
+namespace tallygate::daemon {
+
+/// The proven sources are walked four times a second. Claims, prefixes and networks follow each
+/// other in rounds, a slice at a time so that nobody waits for them, and rest for nine times as
+/// long as a round took. The order within a round is what the ledger's bounds rest on: a SYN is
+/// seen with its source before it is seen with its prefix.
+///
+/// Borrows everything.
+class Walks {
+public:
+    Walks(net::Loop &loop, kernel::KernelGate &gate, core::Ledger &ledger,
+          core::Questions &questions, const core::Clock &clock, frontend::DaemonFacts &facts);
+
+    /// Walks once, and goes on from then on.
+    void begin();
+    /// All proven sources, now.
+    void walk_sources();
+    /// The configured networks, after a start or a reload: those that are new begin at what the
+    /// gate has counted of them so far.
+    void take_networks();
+
+private:
+    using Steady = std::chrono::steady_clock;
+
+    void begin_round();
+    void walk_claims();
+    void end_claims();
+    void walk_prefixes();
+    void walk_networks();
+    void end_round();
+
+    net::Loop &loop_;
+    kernel::KernelGate &gate_;
+    core::Ledger &ledger_;
+    core::Questions &questions_;
+    const core::Clock &clock_;
+    frontend::DaemonFacts &facts_;
+    std::optional<Steady::time_point> round_begun_; ///< if one is under way
+    Steady::time_point round_due_;
+};
+
+} // namespace tallygate::daemon
