@@ -43,7 +43,8 @@ class FloodTest(GateTest):
 
     def begin_flood(self, distribution="random", seconds=2.0, rate=0):
         words = machine.inside(
-            self.link.clients, "taskset", "-c", min(os.sched_getaffinity(0)), TOOLS / "flood", "--interface", Link.CLIENT_SIDE, "--mac", self.mac,
+            self.link.clients, "taskset", "-c", min(os.sched_getaffinity(0)),
+            TOOLS / "flood", "--interface", Link.CLIENT_SIDE, "--mac", self.mac,
             "--destination", f"{SERVER_IPV4}:25", "--distribution", distribution,
             "--seconds", seconds, "--rate", rate, "--seed", SEED)
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
