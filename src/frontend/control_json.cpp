@@ -74,6 +74,14 @@ json::object table_object(const core::TableUse &table)
             {"entries_max", table.entries_max}};
 }
 
+json::object events_object(const std::vector<EventCount> &events)
+{
+    json::object object;
+    for (const auto &each : events)
+        object[each.event] = each.count;
+    return object;
+}
+
 json::object verdicts_object(const std::vector<core::VerdictCount> &verdicts)
 {
     json::object hooks{{"ingress", json::object{}}, {"egress", json::object{}}};
@@ -184,6 +192,7 @@ std::string status_json(const StatusReport &report)
                  {"services", array_of(report.services, service_object)},
                  {"monitors", array_of(monitors)},
                  {"tables", array_of(gate.tables, table_object)},
+                 {"table_events", events_object(daemon.table_events)},
                  {"lists", lists_object(daemon.lists)},
                  {"audit_failures", daemon.audit_failures},
                  {"reconcile", reconcile_object(gate.reconcile)},

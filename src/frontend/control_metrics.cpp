@@ -105,6 +105,13 @@ void add_gate(Families &families, const StatusReport &report)
     entries.move_to(families);
     entries_max.move_to(families);
 
+    Family events{"tallygate_table_events_total",
+                  "What happened to tables, such as an entry that made room for another.",
+                  MetricType::Counter};
+    for (const auto &each : report.daemon.table_events)
+        events.add({{"event", each.event}}, static_cast<double>(each.count));
+    events.move_to(families);
+
     Family attached{"tallygate_attached", "1 for each place where the gate is attached.",
                     MetricType::Gauge};
     for (const auto &each : report.gate.attachments)

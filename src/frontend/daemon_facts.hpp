@@ -49,6 +49,12 @@ struct LimitFacts {
     std::string action = {};
 };
 
+/// Something that happened to a table, and how often: "claim_evicted".
+struct EventCount {
+    std::string event;
+    std::uint64_t count = 0;
+};
+
 /// What front-ends tell about the daemon itself. The daemon owns it and keeps it true.
 struct DaemonFacts {
     std::string version; ///< "0.1.0"
@@ -60,7 +66,8 @@ struct DaemonFacts {
     ModeFacts mode = {};
     ListFacts lists = {};
     std::vector<LimitFacts> limits = {}; ///< in the order of the configuration
-    std::uint64_t audit_failures = 0;    ///< records that could not be written
+    std::vector<EventCount> table_events = {};
+    std::uint64_t audit_failures = 0; ///< records that could not be written
 };
 
 } // namespace tallygate::frontend

@@ -131,6 +131,7 @@ protected:
                                            .entries_max = 1048576,
                                            .swapped_at = noon,
                                            .swap_last = 250ms},
+                                 .table_events = {{"claim_evicted", 17}},
                                  .audit_failures = 3};
     FakeActions actions_;
     std::optional<frontend::ControlService> service_;
@@ -227,6 +228,7 @@ TEST_F(ControlServiceTest, TellsTheStatus)
         R"("monitors":["60,10","900,4"],)"
         R"("tables":[{"name":"sources","entries":4,"entries_max":1048576},)"
         R"({"name":"flows","entries":null,"entries_max":1048576}],)"
+        R"("table_events":{"claim_evicted":17},)"
         R"("lists":{"allow":7,"block":1002,"control_blocks":2,"blocks_max":1000,)"
         R"("breaker_open":false,"entries_max":1048576,"swapped_at":1763726400,)"
         R"("swap_seconds_last":0.25,"swap_under_way":false},"audit_failures":3,)"
@@ -271,6 +273,7 @@ TEST_F(ControlServiceTest, HandsOutMetricsWithoutAClientsAddress)
         "tallygate_list_swap_seconds_last 0.25\n",
         "# TYPE tallygate_audit_failures_total counter\n",
         "tallygate_audit_failures_total 3\n",
+        "tallygate_table_events_total{event=\"claim_evicted\"} 17\n",
     };
     for (const auto *line : lines)
         EXPECT_THAT(text, HasSubstr(line));
