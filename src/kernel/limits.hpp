@@ -35,10 +35,10 @@ public:
     /// In the order of the configuration.
     std::vector<core::LimitCounts> counts() const;
 
-    /// By a limit's number; "" if there is none.
+    /// By a limit's number, as the programs know it; "" if there is none.
     const std::string &name_of(std::uint8_t id) const;
     const tg_limit &value_of(std::uint8_t id) const { return plan_.limits[id % TG_LIMITS_MAX]; }
-    /// What a network's or a service's limit is asked, by the numbers in the programs' words.
+    /// Whether somebody compares with what networks hold open.
     bool has_network_limits() const { return !plan_.networks.empty(); }
 
 private:

@@ -181,6 +181,15 @@ TEST_F(Limits, OfAnotherNameHaveNothingOfTheOld)
     EXPECT_EQ(dropped_by_limit().at("b"), 6U);
 }
 
+TEST_F(Limits, ThatComeBeforeAnotherOfSourcesDoNotInheritWhatIsOwedToIt)
+{
+    const auto first = of("a", {"0.0.0.0/32"}, 1h, 3);
+    apply({first});
+    EXPECT_EQ(pass("198.51.100.1", 9), 3U);
+    apply({of("b", {"0.0.0.0/32"}, 1h, 2), first});
+    EXPECT_EQ(pass("198.51.100.1", 9), 2U);
+}
+
 TEST_F(Limits, ThatAreDryRunsCountAndStopNobody)
 {
     auto dry = of("a", {"0.0.0.0/32"}, 1h, 3);

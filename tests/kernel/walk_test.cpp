@@ -123,6 +123,35 @@ TEST_F(Walk, SkipsToThePresentAndTellsWhatIsOpen)
     EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
 }
 
+TEST_F(Walk, TellsWhatACpuHoldsBackOnce)
+{
+    auto walk = open_walk();
+    const auto repeats = must(kernel::RepeatsReader::open(program()));
+    ToldLedger ledger;
+    traffic().connect("192.0.2.1"); // slot 0
+    walk.walk(ledger.sink());
+    ledger.take_changes();
+
+    tg_repeat held_back{};
+    held_back.is_proven = 1;
+    held_back.rejected = 40;
+    put("repeats", 3U, held_back);
+    walk.walk_repeats(repeats, ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 40U);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U) << "the slot has less than was told";
+
+    auto slot = get<tg_source>("sources", 0U);
+    slot.tally.syn += 41;
+    slot.tally.dropped += 41;
+    put("sources", 0U, slot);
+    put("repeats", 3U, tg_repeat{});
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 41U);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 41U);
+}
+
 TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
 {
     auto walk = open_walk();
