@@ -202,6 +202,9 @@ void Daemon::show_facts()
     facts_.mode = mode_.facts();
     facts_.lists = lists_.facts();
     facts_.audit_failures = audit_.failures();
+    facts_.table_events.clear();
+    for (const auto &[event, count] : gate_->table_events())
+        facts_.table_events.push_back({event, count});
     facts_.warnings = restart_only_;
     const auto add = [this](const auto &sentences) {
         facts_.warnings.insert(facts_.warnings.end(), sentences.begin(), sentences.end());
