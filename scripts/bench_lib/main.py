@@ -11,6 +11,7 @@ import sys
 
 from bench_lib import flood_part, goodput_part, guards, packet_part, programs, report
 from bench_lib.road import Road
+from bench_lib.tallygate import Tallygate, TallygateEmpty, TallygateFilled
 from lab import machine
 from lab.machine import BPFFS, NETNS, LabError
 from lab.processes import Record
@@ -23,10 +24,12 @@ PINS = BPFFS / "tallygate-bench"
 PARTS = ("packet", "flood", "goodput")
 DISTRIBUTIONS = ("random", "hot", "64k")
 RATES = (0, 100_000, 300_000, 1_000_000, 3_000_000)
-PLAIN = (guards.DropAll, guards.ParseAndDrop, guards.NftTotal, guards.Iptables, guards.NftSource,
-         guards.IptablesSource, guards.NftCtCount, guards.Nothing, guards.DropAllButClients)
-FLOOD = ("drop", "parse", "nft", "iptables", "nft-source", "iptables-source", "ct", "none")
-GOODPUT = ("clients", "none", "nft-source", "nft", "iptables")
+ALL = (guards.DropAll, guards.ParseAndDrop, TallygateFilled, TallygateEmpty, guards.NftTotal,
+       guards.Iptables, guards.NftSource, guards.IptablesSource, guards.NftCtCount, guards.Nothing,
+       guards.DropAllButClients)
+FLOOD = ("drop", "parse", "tallygate", "tallygate-empty", "nft", "iptables", "nft-source",
+         "iptables-source", "ct", "none")
+GOODPUT = ("clients", "tallygate", "tallygate-empty", "none", "nft-source", "nft", "iptables")
 
 
 class Bench:
@@ -37,7 +40,9 @@ class Bench:
         self.rounds = options.rounds
         self.seconds = options.seconds
         self.record = Record(WORK_DIR / "processes")
+        self.work_dir = WORK_DIR
         self.log = WORK_DIR / "helpers.log"
+        self.pins = PINS
         self.roads = []
         self.guards = []
 
@@ -66,11 +71,15 @@ class Bench:
         self.roads.append(way)
         return way
 
-    def make_guards(self):
+    def make_guards(self, keys):
+        """Those that are asked for; tallygate has a road of its own each time, and stays on it."""
         plain = self.new_road("plain")
-        self.guards = [kind(self, plain) for kind in PLAIN]
-        for guard in self.guards:
-            guard.set_up()
+        for kind in ALL:
+            if kind.key in (self.options.receivers or keys):
+                way = self.new_road(kind.key) if issubclass(kind, Tallygate) else plain
+                guard = kind(self, way)
+                self.guards.append(guard)
+                guard.set_up()
 
     def chosen(self, keys):
         """The guards of a part, in its order, as far as they were asked for."""
@@ -152,8 +161,10 @@ def measure(bench):
     found = {}
     if "packet" in options.parts:
         found["packet"] = packet_part.measure(bench)
-    if "flood" in options.parts or "goodput" in options.parts:
-        bench.make_guards()
+    needed = {*(FLOOD if "flood" in options.parts else ()),
+              *(GOODPUT if "goodput" in options.parts else ())}
+    if needed:
+        bench.make_guards(needed)
     if "flood" in options.parts:
         found["flood"] = measure_floods(bench)
     if "goodput" in options.parts:

@@ -58,10 +58,9 @@ def start_flood(bench, way, seconds, rate=0, distribution="random"):
                               "--rate", rate, "--seed", os.getpid()], bench, cpus()[0])
 
 
-def start_clients(bench, way, *options):
+def start_clients(bench, way, *options, first=road.CLIENTS_FIRST, count=road.CLIENTS_COUNT):
     return Helper(way.world, ["mail_client", "--server", f"{road.SERVER}:{road.PORT}",
-                              "--first", road.CLIENTS_FIRST, "--sources", road.CLIENTS_COUNT,
-                              *options], bench)
+                              "--first", first, "--sources", count, *options], bench)
 
 
 def start_server(bench, way):

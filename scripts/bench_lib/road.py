@@ -39,11 +39,15 @@ class Road:
                     f"route add default via {GATEWAY}")
         self._batch(self.world, "link set lo up", f"addr add {GATEWAY}/24 dev {OUTSIDE}",
                     f"link set {OUTSIDE} up",
-                    f"neigh replace {SERVER} lladdr {SERVER_MAC} nud permanent dev {OUTSIDE}",
-                    f"route add local {CLIENTS} dev lo")
+                    f"neigh replace {SERVER} lladdr {SERVER_MAC} nud permanent dev {OUTSIDE}")
+        self.add_clients(CLIENTS)
         # Frames that are sent by redirection reach a veth's peer only if it polls, with an XDP
         # program or with GRO.
         self.on_server("ethtool", "-K", INSIDE, "gro", "on")
+
+    def add_clients(self, block):
+        """The world has every address of the block."""
+        self._batch(self.world, f"route add local {block} dev lo")
 
     def on_server(self, *command, **options):
         return run(*inside(self.server, *command), **options)

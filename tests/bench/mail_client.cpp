@@ -34,7 +34,7 @@ using churn::Poller;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view farewell = "QUIT\r\n";
-constexpr auto prove_seconds_max = 30.0;
+constexpr auto prove_seconds_max = 300.0;
 constexpr auto session_time_max = std::chrono::seconds(10);
 
 struct Settings {

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tallygate in the flood's way: the daemon as it is installed, enforcing, its tables filled."""
+import contextlib
+import os
+import signal
+import time
+
+from bench_lib import programs, road
+from bench_lib.guards import SYN_BURST, SYN_RATE, TOTAL_RATE, Counts, Guard
+from lab.gate import Gate
+from lab.machine import LabError
+
+PROVEN = 1_000_000
+PROVEN_FIRST = "10.0.0.1"
+PROVEN_NETWORK = "10.0.0.0/8"
+PROVEN_CONNECTIONS = 256
+FILLING_FRAMES = 4_000_000  # 15 new sources for each bucket of 4: hardly a way stays free
+QUICK_PART = 100  # of that in a quick run, whose rows are void for it
+CLAIMS_PERCENT_MIN = 90
+LISTED = 100
+LIVE_MAX = 50
+WAKING_SECONDS = 0.5  # two walks
+
+LIMITS = f"""
+[[limit]]
+name = "per-source"
+per = ["0.0.0.0/32", "::/64"]
+syn_rate = "{SYN_RATE}/s"
+syn_burst = {SYN_BURST}
+live_max = {LIVE_MAX}
+
+[[limit]]
+name = "newcomers"
+per = ["0.0.0.0/0", "::/0"]
+who = "claimed"
+syn_rate = "{TOTAL_RATE}/s"
+"""
+# While the tables fill, what gets through the gate needs not reach the server.
+NFT_FILLING = f"""
+table netdev filling {{
+  chain ingress {{
+    type filter hook ingress device {road.INSIDE} priority 0; policy accept;
+    tcp dport {road.PORT} drop
+  }}
+}}
+"""
+
+
+def listed_blocks():
+    """Blocks all over the space, none where clients of ours are."""
+    return [f"{1 + number * 2}.{number * 7 % 256}.{number}.0/24"
+            for number in range(LISTED) if 1 + number * 2 not in (127, 10, 198)]
+
+
+class Tallygate(Guard):
+    """On a road of its own, where it stays: its tables are filled once. Between its runs it is
+    stopped, so that others have the machine for themselves."""
+
+    key = "tallygate"
+    name = "tallygate"
+    proven = 0
+    filling_frames = 0
+
+    def __init__(self, bench, way):
+        super().__init__(bench, way)
+        self.gate = None
+        self.fill = "empty"
+        if bench and bench.options.quick:
+            self.proven //= QUICK_PART
+            self.filling_frames //= QUICK_PART
+        self.claims_percent = 0
+        self.proven_count = 0
+
+    def set_up(self):
+        directory = self.bench.work_dir / self.key
+        directory.mkdir()
+        self.gate = Gate(self.road.server, directory, self.bench.pins / self.key,
+                         self.bench.record)
+        blocks = ", ".join(f'"{block}"' for block in listed_blocks())
+        self.gate.write_config([], interfaces=(road.INSIDE,), gate='lease = "1d"',
+                               more=f"{LIMITS}\n[[block]]\ncidrs = [{blocks}]\n")
+        self.gate.start()
+        os.setpriority(os.PRIO_PROCESS, self.gate.process.child.pid, -20)
+        with self.bench.mail_server(self.road):
+            self.prove()
+        if self.filling_frames:
+            self.fill_claims()
+        self.look_at_tables()
+        self.gate.ask("mode", "enforce")
+        self.stop()
+
+    def prove(self):
+        """Sources prove themselves as they do in earnest: by connecting."""
+        if not self.proven:
+            return
+        self.bench.say(f"tallygate: {self.proven:,} sources connect, once each")
+        self.road.add_clients(PROVEN_NETWORK)
+        said = programs.start_clients(self.bench, self.road, "--connections", PROVEN_CONNECTIONS,
+                                      first=PROVEN_FIRST, count=self.proven).finish()
+        if said["failed"]:
+            raise LabError(f"{said['failed']} of {self.proven} sources could not connect")
+
+    def fill_claims(self):
+        self.bench.say(f"tallygate: {self.filling_frames:,} forged SYNs fill the claims")
+        self.road.on_server("nft", "-f", "-", stdin=NFT_FILLING)
+        sent = 0
+        while sent < self.filling_frames:
+            sent += programs.start_flood(self.bench, self.road, 1).finish()["sent"]
+        self.road.on_server("nft", "delete", "table", "netdev", "filling")
+
+    def look_at_tables(self):
+        tables = {table["name"]: table for table in self.gate.ask_json("status")["tables"]}
+        claims = programs.run_json("claims_fill", self.gate.pin_dir)
+        self.proven_count = tables["sources"]["entries"]
+        self.claims_percent = 100 * claims["taken"] / claims["ways"]
+        if self.proven:
+            self.fill = f"claims {self.claims_percent:.0f} %, {self.proven_count:,} proven"
+
+    def void(self):
+        if self.proven and (self.claims_percent <= CLAIMS_PERCENT_MIN or
+                            self.proven_count < PROVEN):
+            return f"void: its tables are not full ({self.fill})"
+        return ""
+
+    def start(self):
+        os.kill(self.gate.process.child.pid, signal.SIGCONT)
+        time.sleep(WAKING_SECONDS)
+
+    def stop(self):
+        os.kill(self.gate.process.child.pid, signal.SIGSTOP)
+
+    def tear_down(self):
+        if self.gate and self.gate.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.gate.process.child.pid, signal.SIGCONT)
+            self.gate.stop()
+            self.gate.detach(check=False)
+
+    def counts(self):
+        verdicts = self.gate.ask_json("status")["verdicts"]["ingress"]
+        dropped = sum(count for verdict, count in verdicts.items() if verdict.startswith("drop_"))
+        return Counts(sum(verdicts.values()), dropped)
+
+
+class TallygateFilled(Tallygate):
+    key = "tallygate"
+    name = "tallygate"
+    proven = PROVEN
+    filling_frames = FILLING_FRAMES
+
+
+class TallygateEmpty(Tallygate):
+    key = "tallygate-empty"
+    name = "tallygate, empty"
