@@ -18,6 +18,7 @@ namespace {
 
 // DESIGN: an answer about so few sources is read while somebody waits.
 constexpr std::size_t refreshed_sources_max = 1024;
+constexpr std::uint32_t refreshed_prefixes_max = 256; // a /16 of IPv4
 
 std::uint64_t clock_ns(clockid_t clock)
 {
@@ -281,6 +282,11 @@ bool KernelGate::walk_claims(std::uint32_t entries)
     return parts_.claims.walk_some(entries, sink_);
 }
 
+bool KernelGate::refresh_prefixes(const Block &block, const PrefixSink &sink)
+{
+    return parts_.prefixes.walk_block(block, refreshed_prefixes_max, parts_.repeats, sink);
+}
+
 bool KernelGate::walk_prefixes(const PrefixSink &sink)
 {
     const bool is_last = parts_.prefixes.walk_some(sink);
@@ -337,14 +343,24 @@ void KernelGate::resume(const core::Told &told, const LiveSink &sink)
     parts_.sources.resume(told.slots, sink);
     parts_.claims.resume(told.claims);
     // Nobody can say how far their windows go: they begin anew.
+    skip_prefixes();
+}
+
+/// With what the CPUs hold back of them, which would be news when it moves.
+void KernelGate::skip_prefixes()
+{
     parts_.prefixes.skip_to_present();
+    parts_.prefixes.walk_repeats(parts_.repeats, [](const Block &, std::uint64_t) {});
 }
 
 void KernelGate::skip_to_present(const LiveSink &sink)
 {
     parts_.sources.skip_to_present(sink);
     parts_.claims.skip_to_present();
-    parts_.prefixes.skip_to_present();
+    const ChangeSink nobody = [](const core::SourceChange &) {};
+    parts_.sources.walk_repeats(parts_.repeats, nobody);
+    parts_.claims.walk_repeats(parts_.repeats, nobody);
+    skip_prefixes();
 }
 
 bool KernelGate::refresh(const Block &block)

@@ -72,9 +72,11 @@ public:
     /// Tells the sink of about `entries` more claimed sources, and says whether they were the
     /// last of a round.
     bool walk_claims(std::uint32_t entries);
-    /// Tells of the prefixes in the next slice of PrefixWalk::slices, and says whether it was the
+    /// Tells of the prefixes in the next slice, of about a millisecond, and says whether it was the
     /// last of a round.
     bool walk_prefixes(const PrefixSink &sink);
+    /// Tells of the prefixes of a block, or of the one around it, if they are few; says whether.
+    bool refresh_prefixes(const Block &block, const PrefixSink &sink);
     /// For tables that another daemon filled, before the first walk: goes on where `told`, which
     /// is of these tables, ends.
     void resume(const core::Told &told, const LiveSink &sink);
@@ -163,6 +165,7 @@ private:
     Result<void> apply(const GateOptions &options);
     void apply_settings(const GateOptions &options);
     void renew_lease();
+    void skip_prefixes();
     void end_rejections();
     void note_lists();
     std::vector<core::TableUse> table_uses() const;

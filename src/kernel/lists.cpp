@@ -347,17 +347,24 @@ void ListTable::take_over(const std::vector<Block> &added, const std::vector<Blo
 {
     for (const auto &block : added)
         counts_.add(block);
-    std::vector<Block> with;
-    std::ranges::merge(blocks_, added, std::back_inserter(with));
+    if (!added.empty()) {
+        std::vector<Block> with;
+        with.reserve(blocks_.size() + added.size());
+        std::ranges::merge(blocks_, added, std::back_inserter(with));
+        blocks_ = std::move(with);
+    }
 
     auto gone = removed;
+    std::erase_if(gone, [this](const Block &block) { return !holds(block); });
     std::ranges::sort(gone);
-    std::vector<Block> kept;
-    std::vector<Block> taken_out;
-    std::ranges::set_difference(with, gone, std::back_inserter(kept));
-    std::ranges::set_intersection(with, gone, std::back_inserter(taken_out));
-    for (const auto &block : taken_out)
+    gone.erase(std::ranges::unique(gone).begin(), gone.end());
+    if (gone.empty())
+        return;
+    for (const auto &block : gone)
         counts_.remove(block);
+    std::vector<Block> kept;
+    kept.reserve(blocks_.size());
+    std::ranges::set_difference(blocks_, gone, std::back_inserter(kept));
     blocks_ = std::move(kept);
 }
 

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::uint64_t is_ipv4_bit = 2; ///< in the word of a prefix, see bpf/prefixes.h
 constexpr std::uint64_t hash_multiplier = 0x9e3779b97f4a7c15;
+constexpr unsigned ipv4_prefix_bits = 96 + 24;
+constexpr unsigned ipv6_prefix_bits = 48;
 
 /// As mix() in bpf/hash.h: a test finds by it what a program has put there.
 std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
@@ -24,7 +26,7 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
 
 Block ipv4_block(std::uint32_t number)
 {
-    return Block{Address::from_ipv4(number << 8), 96 + 24};
+    return Block{Address::from_ipv4(number << 8), ipv4_prefix_bits};
 }
 
 Block ipv6_block(std::uint64_t prefix)
@@ -32,7 +34,26 @@ Block ipv6_block(std::uint64_t prefix)
     Address address;
     for (std::size_t i = 0; i < 6; i++)
         address.bytes[i] = static_cast<std::uint8_t>(prefix >> (56 - 8 * i));
-    return Block{address, 48};
+    return Block{address, ipv6_prefix_bits};
+}
+
+/// The word of the prefix that an address is in, as prefix_of() in bpf/prefixes.h.
+std::uint64_t word_of(const Address &address)
+{
+    std::uint64_t word = 0;
+    if (address.is_ipv4()) {
+        for (std::size_t i = 12; i < 15; i++)
+            word = word << 8 | address.bytes[i];
+        return word << 8 | is_ipv4_bit;
+    }
+    for (std::size_t i = 0; i < 6; i++)
+        word = word << 8 | address.bytes[i];
+    return word << 16 | 1;
+}
+
+std::uint32_t number_of(std::uint64_t word)
+{
+    return static_cast<std::uint32_t>(word >> 8) & (2 * TG_PREFIX_PAIRS - 1);
 }
 
 } // namespace
@@ -59,32 +80,38 @@ std::uint32_t PrefixWalk::counted_of(std::uint32_t number) const
     return ipv4_[number / 2].syn[number % 2];
 }
 
-/// Counts wrap. One that is behind what was told waits for a CPU's own counts to move.
-void PrefixWalk::tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink)
+/// Counts wrap. One that is behind what was told waits for a CPU's own counts to move. Says
+/// whether there was something to tell.
+bool PrefixWalk::tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink)
 {
     auto &told = told_of(number);
     const auto difference = static_cast<std::int32_t>(syn - told);
     if (difference <= 0)
-        return;
+        return false;
     told = syn;
     sink(ipv4_block(number), static_cast<std::uint64_t>(difference));
+    return true;
 }
 
-/// Most pages have not changed since they were told, and most of those hold nothing at all: they
-/// are compared, and nothing is written into the copy.
-void PrefixWalk::walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink)
+/// Says how far it came. Most pages have not changed since they were told, and most of those hold
+/// nothing at all: they are compared, and nothing is written into the copy. Where everything is
+/// forged every counter changes, and to tell them takes a hundred times as long as to look.
+std::uint32_t PrefixWalk::walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink)
 {
     constexpr std::uint32_t page_pairs = 4096 / sizeof(tg_prefix_pair);
+    std::uint32_t changes = 0;
+    auto page = first;
 
-    for (auto page = first; page < end; page += page_pairs) {
+    for (; page < end && changes < slice_changes; page = std::min(page + page_pairs, end)) {
         const auto page_end = std::min(page + page_pairs, end);
         const auto *const counted = const_cast<const tg_prefix_pair *>(&ipv4_[page]);
         if (std::memcmp(counted, &told_ipv4_[page], (page_end - page) * sizeof(tg_prefix_pair)) ==
             0)
             continue;
         for (auto number = page * 2; number < page_end * 2; number++)
-            tell_ipv4(number, counted_of(number), sink);
+            changes += tell_ipv4(number, counted_of(number), sink) ? 1 : 0;
     }
+    return page;
 }
 
 void PrefixWalk::tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink)
@@ -119,18 +146,20 @@ void PrefixWalk::look_at_ipv6(std::uint32_t place, const PrefixSink &sink)
 
 bool PrefixWalk::walk_some(const PrefixSink &sink)
 {
-    const auto part = [this](std::uint32_t entries, std::uint32_t slice) {
-        return static_cast<std::uint32_t>(std::uint64_t{entries} * slice / slices);
-    };
-    const auto slice = next_slice_;
-    next_slice_ = (slice + 1) % slices;
-
-    walk_ipv4(part(ipv4_.entries_max(), slice), part(ipv4_.entries_max(), slice + 1), sink);
-    const auto first = part(ipv6_.entries_max(), slice) * TG_BUCKET_WAYS;
-    const auto end = part(ipv6_.entries_max(), slice + 1) * TG_BUCKET_WAYS;
-    for (auto place = first; place < end; place++)
-        look_at_ipv6(place, sink);
-    return next_slice_ == 0;
+    if (const auto pairs = ipv4_.entries_max(); next_pair_ < pairs) {
+        next_pair_ =
+            walk_ipv4(next_pair_, std::min(pairs - next_pair_, slice_pairs) + next_pair_, sink);
+        return false;
+    }
+    const auto ways = static_cast<std::uint32_t>(told_ipv6_.size());
+    const auto end = std::min(ways - next_way_, slice_ways) + next_way_;
+    for (; next_way_ < end; next_way_++)
+        look_at_ipv6(next_way_, sink);
+    if (next_way_ < ways)
+        return false;
+    next_pair_ = 0;
+    next_way_ = 0;
+    return true;
 }
 
 std::optional<std::uint32_t> PrefixWalk::find_ipv6(std::uint64_t prefix) const
@@ -150,9 +179,6 @@ void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &si
             return std::nullopt;
         return residual.prefix;
     };
-    const auto number_of = [](std::uint64_t prefix) {
-        return static_cast<std::uint32_t>(prefix >> 8) & (2 * TG_PREFIX_PAIRS - 1);
-    };
     tell_with_residuals(
         repeats, prefix_of,
         [&](const Residual &residual) -> std::optional<std::uint64_t> {
@@ -165,12 +191,35 @@ void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &si
         },
         [](std::uint64_t &sum, const Residual &residual) { sum += residual.prefix_syn; },
         [&](std::uint64_t prefix, std::uint64_t sum) {
-            if (prefix & is_ipv4_bit)
-                return tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
+            if (prefix & is_ipv4_bit) {
+                tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
+                return;
+            }
             const auto place = find_ipv6(prefix);
             if (place && told_ipv6_[*place].prefix == prefix && told_ipv6_[*place].is_settled)
                 tell_ipv6(*place, sum, sink);
         });
+}
+
+bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
+                            const RepeatsReader &repeats, const PrefixSink &sink)
+{
+    const bool is_ipv4 = block.family() == Family::ipv4;
+    const unsigned prefix_bits = is_ipv4 ? ipv4_prefix_bits : ipv6_prefix_bits;
+    const unsigned missing_bits = prefix_bits - std::min(prefix_bits, block.length_bits());
+
+    if (missing_bits >= 32 || 1U << missing_bits > (is_ipv4 ? prefixes_max : 1))
+        return false;
+    const auto first = word_of(block.first());
+    if (is_ipv4) {
+        const auto number = number_of(first);
+        for (std::uint32_t i = 0; i < 1U << missing_bits; i++)
+            tell_ipv4(number + i, counted_of(number + i), sink);
+    } else if (const auto place = find_ipv6(first)) {
+        look_at_ipv6(*place, sink);
+    }
+    walk_repeats(repeats, sink);
+    return true;
 }
 
 void PrefixWalk::skip_to_present()

@@ -23,8 +23,11 @@ using PrefixSink = std::function<void(const Block &prefix, std::uint64_t syn)>;
 
 class PrefixWalk {
 public:
-    /// So many slices are a round: each takes about a millisecond.
-    static constexpr std::uint32_t slices = 16;
+    /// A slice, which takes about a millisecond: so many pairs are looked at, or as many as it
+    /// takes to find so many changes, or so many ways of IPv6.
+    static constexpr std::uint32_t slice_pairs = TG_PREFIX_PAIRS / 16;
+    static constexpr std::uint32_t slice_changes = 8192;
+    static constexpr std::uint32_t slice_ways = 8192;
 
     static Result<PrefixWalk> open(const Program &program);
 
@@ -32,6 +35,12 @@ public:
     bool walk_some(const PrefixSink &sink);
     /// Looks at the prefixes that the CPUs hold counts of, with those counts.
     void walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink);
+
+    /// Looks at the prefixes of a block, or the one around it, with the counts that the CPUs hold,
+    /// if there are at most `prefixes_max` of them; says whether it did. For a block of IPv6
+    /// that is its own /48 alone.
+    bool walk_block(const Block &block, std::uint32_t prefixes_max, const RepeatsReader &repeats,
+                    const PrefixSink &sink);
 
     /// Takes what is counted for told. Before the first walk. There is no going on where another
     /// walk was: what it was told is as large as the table.
@@ -53,9 +62,9 @@ private:
     {
     }
 
-    void walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink);
+    std::uint32_t walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink);
     void look_at_ipv6(std::uint32_t place, const PrefixSink &sink);
-    void tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);
+    bool tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);
     void tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink);
     std::uint32_t &told_of(std::uint32_t number);
     std::uint32_t counted_of(std::uint32_t number) const;
@@ -66,7 +75,8 @@ private:
     TableConstants constants_;
     ZeroedArray<tg_prefix_pair> told_ipv4_;
     ZeroedArray<Told> told_ipv6_; ///< by bucket * TG_BUCKET_WAYS + way
-    std::uint32_t next_slice_ = 0;
+    std::uint32_t next_pair_ = 0;
+    std::uint32_t next_way_ = 0; ///< when the pairs are over
 };
 
 } // namespace tallygate::kernel

@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include "kernel/sandbox.hpp"
 
@@ -144,6 +145,48 @@ TEST_F(Prefixes, SkipToThePresent)
     traffic().send_syn("192.0.2.1");
     traffic().send_syn("2001:db8:1::1");
     EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 1), Pair("2001:db8:1::/48", 1)));
+}
+
+TEST_F(Prefixes, OfABlockAreToldAtOnceIfTheyAreFew)
+{
+    auto walk = open_walk();
+    const auto repeats = must(RepeatsReader::open(program()));
+    const auto told_of = [&](const std::string &cidr) -> std::optional<Syns> {
+        Syns syns;
+        if (!walk.walk_block(block(cidr), 4, repeats, into(syns)))
+            return std::nullopt;
+        return syns;
+    };
+    for (const char *client : {"192.0.2.1", "192.0.3.1", "192.0.4.1", "2001:db8:1::1"})
+        traffic().send_syn(client);
+    EXPECT_THAT(*told_of("192.0.2.7/32"), ElementsAre(Pair("192.0.2.0/24", 1)));
+    EXPECT_THAT(*told_of("192.0.0.0/22"), ElementsAre(Pair("192.0.3.0/24", 1)));
+    EXPECT_FALSE(told_of("192.0.0.0/21")) << "eight of them";
+    EXPECT_FALSE(told_of("0.0.0.0/0"));
+    EXPECT_FALSE(told_of("2001:db8::/47"));
+    EXPECT_THAT(*told_of("2001:db8:1::/64"), IsEmpty()) << "it is met for the first time";
+    EXPECT_THAT(*told_of("2001:db8:1::/64"), ElementsAre(Pair("2001:db8:1::/48", 1)));
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.4.0/24", 1)));
+}
+
+TEST_F(Prefixes, ThatAllHaveChangedAreToldInMoreSlices)
+{
+    auto walk = open_walk();
+    const auto end = 3 * PrefixWalk::slice_changes;
+    for (std::uint32_t number = 0; number < end; number++)
+        set_ipv4(number, number + 1);
+    std::uint64_t syns = 0;
+    unsigned most = 0;
+    unsigned told = 0;
+    do {
+        most = std::max(most, std::exchange(told, 0));
+    } while (!walk.walk_some([&](const Block &, std::uint64_t syn) {
+        syns += syn;
+        told++;
+    }));
+    EXPECT_EQ(syns, std::uint64_t{end} * (end + 1) / 2);
+    EXPECT_LE(most, PrefixWalk::slice_changes + 1024) << "which is a page of them";
+    EXPECT_THAT(told_by(walk), IsEmpty());
 }
 
 /// Memory of this process that is its own.
