@@ -72,8 +72,7 @@ FixedLists::FixedLists(std::vector<Group> groups)
             items_.push_back({block, number});
     }
     std::ranges::sort(items_);
-    const auto repeated = std::ranges::unique(items_);
-    items_.erase(repeated.begin(), repeated.end());
+    items_.erase(std::unique(items_.begin(), items_.end()), items_.end());
     items_.shrink_to_fit();
     for (const auto &item : items_)
         counts_[{grounds_of(item).kind, grounds_of(item).origin}]++;
@@ -174,9 +173,10 @@ void Lists::visit(const Block &block,
 void Lists::visit_exactly(const Block &block,
                           const std::function<void(const Block &, const Grounds &)> &see) const
 {
-    for (const auto &item :
-         std::ranges::equal_range(fixed_.items(), block, {}, &FixedLists::Item::block))
-        see(item.block, fixed_.grounds_of(item));
+    const auto &items = fixed_.items();
+    for (auto item = std::ranges::lower_bound(items, block, {}, &FixedLists::Item::block);
+         item != items.end() && item->block == block; ++item)
+        see(item->block, fixed_.grounds_of(*item));
     const auto [first, last] = changing_.equal_range(block);
     for (auto each = first; each != last; ++each)
         see(each->first, each->second);

@@ -36,6 +36,7 @@ void SnapshotKeeper::restore(kernel::KernelGate &gate, core::Questions &question
 
     if (snapshot)
         restore_windows(*snapshot, gate, same_tables);
+    begin_prefixes(gate);
     if (same_tables)
         gate.resume(snapshot->told, sink);
     else
@@ -79,9 +80,25 @@ void SnapshotKeeper::restore_windows(core::Snapshot &snapshot, const kernel::Ker
                 book.forget_totals();
         ledger_.restore(service, std::move(saved->second));
     }
+    ledger_.prefixes().restore(std::move(snapshot.prefixes));
+    ledger_.networks().restore(std::move(snapshot.networks));
+    if (!same_tables)
+        ledger_.networks().forget_totals();
     ledger_.forget_old(clock_.now());
     windows_since_ = std::min(snapshot.windows_since, clock_.now());
     spdlog::info("windows go on from {}", file_.path());
+}
+
+/// How far another daemon had read the prefixes is more than a snapshot holds, so of tables that
+/// were there before us the windows of now are not whole.
+void SnapshotKeeper::begin_prefixes(const kernel::KernelGate &gate)
+{
+    auto &prefixes = ledger_.prefixes();
+
+    if (!prefixes.since())
+        prefixes.set_since(gate.maps_adopted() ? clock_.now() : gate.counting_since());
+    if (gate.maps_adopted())
+        prefixes.lose(clock_.now());
 }
 
 /// Totals before sources: a SYN that comes in between is charged to its family, and not lost.
@@ -90,8 +107,7 @@ void SnapshotKeeper::begin_at_present(kernel::KernelGate &gate, const kernel::Li
     for (const auto &[name, service] : gate.known_service_ids())
         for (const Family family : {Family::ipv4, Family::ipv6})
             ledger_.take_for_recorded(service, family, gate.service_tally(service, family));
-    if (const auto skipped = gate.skip_to_present(sink); !skipped)
-        spdlog::error("{}", skipped.error().message);
+    gate.skip_to_present(sink);
 }
 
 core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
@@ -106,6 +122,8 @@ core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
         if (const auto found = books.find(service); found != books.end())
             snapshot.services.emplace(name, std::move(found->second));
     snapshot.told = gate.told();
+    snapshot.prefixes = ledger_.prefixes().for_snapshot();
+    snapshot.networks = ledger_.networks().books();
     return snapshot;
 }
 

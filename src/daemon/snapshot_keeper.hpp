@@ -45,6 +45,7 @@ private:
     std::optional<core::Snapshot> load() const;
     void restore_windows(core::Snapshot &snapshot, const kernel::KernelGate &gate,
                          bool same_tables);
+    void begin_prefixes(const kernel::KernelGate &gate);
     void begin_at_present(kernel::KernelGate &gate, const kernel::LiveSink &sink);
     core::Snapshot take(const kernel::KernelGate &gate) const;
     void finish_saving();

@@ -22,6 +22,12 @@ Walks::Walks(net::Loop &loop, kernel::KernelGate &gate, core::Ledger &ledger,
 
 void Walks::begin()
 {
+    questions_.set_refresh_prefixes([this](const Block &block) {
+        const auto now = clock_.now();
+        return gate_.refresh_prefixes(block, [this, now](const Block &prefix, std::uint64_t syn) {
+            ledger_.record_prefix(prefix, syn, now);
+        });
+    });
     walk_sources();
     begin_round();
     loop_.every(sources_interval, [this] {
