@@ -140,13 +140,17 @@ private:
         return static_cast<std::int32_t>(to - from);
     }
 
-    /// Numbers wrap in every second connection.
+    /// Numbers wrap in every second connection, and no host begins with the same one twice in a
+    /// row (RFC 9293, 3.4.1).
     void begin(State state)
     {
+        const auto last = start_;
         state_ = state;
-        start_ = static_cast<std::uint32_t>(random_());
-        if (random_() % 2)
-            start_ |= 0xffffff00;
+        do {
+            start_ = static_cast<std::uint32_t>(random_());
+            if (random_() % 2)
+                start_ |= 0xffffff00;
+        } while (start_ == last);
         send_unacked_ = start_ + 1;
         send_next_ = start_ + 1;
         crossed_ = false;
