@@ -72,8 +72,8 @@ private:
 /// By the records of sources alone.
 Bounds bound_by_sources(const Records &records, const Asked &asked)
 {
-    if (asked.block == Block::all(asked.block.family())) {
-        const auto family = records.of_family(asked.service);
+    if (asked.is_whole_family()) {
+        const auto family = at_least_0(records.of_family(asked.service) + asked.owed);
         return {family, family, true, false};
     }
     const auto known = records.of_sources(asked.block, asked.service);
@@ -125,11 +125,8 @@ Bounds bound_syn_of_service(const Records &records, const Asked &asked, Detail d
 Bounds bound_span(const Ledger &ledger, const Asked &asked, const PrefixWindows::Span &span)
 {
     const Records records{ledger, asked, span};
-    const bool whole_family = asked.block == Block::all(asked.block.family());
-    const bool family_tells =
-        whole_family && (asked.service || asked.block.family() == Family::ipv6);
 
-    if (asked.event != Event::syn || span.detail == Detail::none || family_tells)
+    if (asked.event != Event::syn || span.detail == Detail::none)
         return bound_by_sources(records, asked);
     return asked.service ? bound_syn_of_service(records, asked, span.detail)
                          : bound_all_syn(records, asked, span.detail);
@@ -184,7 +181,8 @@ Bounds bound_count(const Ledger &ledger, const Asked &asked)
     const auto newest = index - asked.start;
     if (const auto network = bound_network(ledger, asked, oldest, newest))
         return *network;
-    if (asked.event != Event::syn)
+    // Of a whole family the gate has totals.
+    if (asked.event != Event::syn || asked.is_whole_family())
         return bound_span(ledger, asked, {Detail::none, oldest, newest});
 
     Bounds bounds;

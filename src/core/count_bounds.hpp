@@ -23,6 +23,10 @@ struct Asked {
     std::uint32_t end = 0;
     UnixTime now;
     UnixTime since; ///< when anybody began to count
+    /// Of a whole family, what the gate has counted up to now and the ledger does not have yet.
+    std::int64_t owed = 0;
+
+    bool is_whole_family() const { return block == Block::all(block.family()); }
 };
 
 /// What is known of a count: it is at least `lower`, and at most `upper`, which is not less. The

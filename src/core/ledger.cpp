@@ -204,13 +204,18 @@ void Ledger::reconcile(ServiceId service, Family family, const Tally &total, Uni
     }
 }
 
-bool Ledger::is_reconciled(ServiceId service, Family family, const Tally &total) const
+std::int64_t Ledger::owed(ServiceId service, Family family, Event event, const Tally &total) const
 {
     const auto book = books_.find(service);
     if (book == books_.end())
-        return total.syn == 0 && total.dropped == 0;
+        return as_signed(total_of(total, event));
+    return book->second.of(event).missing(family, total_of(total, event));
+}
+
+bool Ledger::is_reconciled(ServiceId service, Family family, const Tally &total) const
+{
     return std::ranges::all_of(claimed_events, [&](Event event) {
-        return book->second.of(event).missing(family, total_of(total, event)) <= 0;
+        return owed(service, family, event, total) <= 0;
     });
 }
 

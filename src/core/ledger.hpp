@@ -111,6 +111,10 @@ public:
     /// family as a whole, and taken back if their source turns up after all.
     void reconcile(ServiceId service, Family family, const Tally &total, UnixTime now);
 
+    /// How many SYNs or drops of `total` were neither recorded nor charged yet; less than 0 if
+    /// sources turned up of what was charged to nobody.
+    std::int64_t owed(ServiceId service, Family family, Event event, const Tally &total) const;
+
     /// Whether every SYN and drop in `total` was recorded or charged by reconcile().
     bool is_reconciled(ServiceId service, Family family, const Tally &total) const;
 

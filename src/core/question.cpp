@@ -149,6 +149,8 @@ Result<Answer> Questions::count(const CountQuestion &question)
                 .now = {},
                 .since = std::max(gate_.counting_since(), windows_since_)};
     const bool sources_read = gate_.refresh(asked.block);
+    if (asked.is_whole_family() && asked.start == 0 && asked.event != Event::connections)
+        asked.owed = owed(asked.block.family(), asked.service, asked.event);
     const bool prefixes_read =
         question.event != Event::connections && refresh_prefixes_ && refresh_prefixes_(asked.block);
     asked.now = clock_.now();
@@ -178,7 +180,9 @@ UnixTime Questions::time_of(const Asked &asked, const Bounds &bounds, bool sourc
         return time;
     if (asked.event == Event::connections)
         return sources_read ? time : std::min(time, walked_at_);
-    const bool includes_all = sources_read && is_reconciled(asked.block.family(), asked.service);
+    const bool includes_all =
+        (asked.is_whole_family() && asked.start == 0) ||
+        (sources_read && is_reconciled(asked.block.family(), asked.service));
     return includes_all ? time : std::min(time, claims_round_at_);
 }
 
@@ -259,6 +263,16 @@ bool Questions::is_part_of_source(const Block &block) const
 Block Questions::whole_sources(const Block &block) const
 {
     return is_part_of_source(block) ? Block{block.first(), gate_.ipv6_source_bits()} : block;
+}
+
+std::int64_t Questions::owed(Family family, std::optional<ServiceId> service, Event event) const
+{
+    std::int64_t sum = 0;
+
+    for (const auto &[name, id] : services_)
+        if (!service || *service == id)
+            sum += ledger_.owed(id, family, event, gate_.service_tally(id, family));
+    return sum;
 }
 
 bool Questions::is_reconciled(Family family, std::optional<ServiceId> service) const

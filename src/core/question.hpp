@@ -65,7 +65,7 @@ enum class Wrong : int { malformed = 1, unknown = 2 };
 ///
 /// Connections are exact. SYNs and drops of sources that the gate forgot before it was read, or
 /// that no window took in, are known by number only: they are in the value for a whole family,
-/// which stays exact, and in the upper bound for any other block. The totals of prefixes and
+/// which stays exact and is counted up to now, and in the upper bound for any other block. The totals of prefixes and
 /// networks say more about SYNs: see bound_count(). An IPv6 block longer than what the gate
 /// takes for one source gets that source's count as its upper bound.
 class Questions {
@@ -113,6 +113,7 @@ private:
     bool is_part_of_source(const Block &block) const;
     Block whole_sources(const Block &block) const;
     bool is_reconciled(Family family, std::optional<ServiceId> service) const;
+    std::int64_t owed(Family family, std::optional<ServiceId> service, Event event) const;
     UnixTime time_of(const Asked &asked, const Bounds &bounds, bool sources_read,
                      bool prefixes_read) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/walks.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace tallygate::daemon {
@@ -10,7 +11,8 @@ using namespace std::chrono_literals;
 
 constexpr auto sources_interval = 250ms;
 constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
-constexpr int round_rest = 9;                  ///< rounds take a tenth of the time
+constexpr int round_rest = 9;                  ///< rounds take a tenth of the time,
+constexpr auto round_rest_max = 1500ms;        ///< or more of it where everything is forged
 
 } // namespace
 
@@ -101,7 +103,8 @@ void Walks::end_round()
 
     walk_networks();
     questions_.set_prefixes_walked_at(clock_.now());
-    round_due_ = now + round_rest * (now - *round_begun_);
+    round_due_ = now + std::min<Steady::duration>(round_rest * (now - *round_begun_),
+                                                  round_rest_max);
     round_begun_.reset();
 }
 

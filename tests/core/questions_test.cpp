@@ -457,5 +457,32 @@ TEST_F(QuestionsTest, SaysThatNothingIsConfigured)
     EXPECT_TRUE(questions.live({})) << "what is open now needs neither";
 }
 
+TEST_F(QuestionsTest, AWholeFamilyIsCountedUpToNow)
+{
+    record("192.0.2.1", 5);
+    gate.tallies[{smtp, Family::ipv4}].syn += 1'000;
+    gate.tallies[{submission, Family::ipv4}].syn += 100;
+    gate.tallies[{smtp, Family::ipv4}].dropped += 900;
+
+    const auto everything = Block::all(Family::ipv4);
+    const auto all = count({.block = everything, .monitor = "60,10", .event = Event::syn});
+    expect_exactly(all, 10 + 1'100);
+    EXPECT_EQ(all.as_of, at(1'000));
+    expect_exactly(count({.block = everything,
+                          .monitor = "60,10",
+                          .event = Event::syn,
+                          .service = "submission"}),
+                   100);
+    expect_exactly(count({.block = everything, .monitor = "60,10", .event = Event::dropped}), 901);
+    // Not in windows that were over before.
+    expect_exactly(
+        count({.block = everything, .monitor = "60,10", .start = 1, .end = 9, .event = Event::syn}),
+        0);
+    // And once only.
+    walk_everything(1'000);
+    expect_exactly(count({.block = everything, .monitor = "60,10", .event = Event::syn}),
+                   10 + 1'100);
+}
+
 } // namespace
 } // namespace tallygate::core::test

@@ -2,6 +2,7 @@
 """What the tests of floods stand on: a generator of forged SYNs on the clients' side."""
 import json
 import os
+import pathlib
 import subprocess
 
 from fixture import GateTest, SERVER_IPV4
@@ -78,7 +79,7 @@ class FloodTest(GateTest):
                                   "--end", "1", "--event", event)
 
     def daemon_rss_bytes(self):
-        status = open(f"/proc/{self.gate.process.child.pid}/status", encoding="ascii").read()
+        status = pathlib.Path(f"/proc/{self.gate.process.child.pid}/status").read_text("ascii")
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
     @staticmethod

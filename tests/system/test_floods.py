@@ -64,14 +64,16 @@ class ForgedFlood(FloodTest):
         for address in proven:
             self.connect(address)
         before = self.syn_total()
-        self.flood("random", seconds=1)  # so that all memory is in use
+        self.flood("random", seconds=2)
         begun_at = self.syn_total() - before
+        self.wait_for_a_round()  # so that all memory is in use
         memory = self.daemon_rss_bytes()
 
         flood = self.begin_flood("random", seconds=FLOOD_SECONDS)
         for address in proven:
             self.connect(address)
         sent = self.end_flood(flood)
+        self.wait_for_a_round()
         grown = self.daemon_rss_bytes() - memory
 
         self.check_counts(begun_at, sent)
@@ -79,6 +81,14 @@ class ForgedFlood(FloodTest):
             self.assertEqual(self.gate.count(f"{address}/32"), 2, address)
         self.assertLess(grown, 64 << 20, f"after {sent} forged sources")
         self.assertGreater(self.verdict("drop_service_rate"), sent / 2)
+
+    def wait_for_a_round(self):
+        """Until the daemon has read from every prefix what it has counted by now."""
+        now = time.time()
+        deadline = time.monotonic() + 30
+        while self.count_syn("0.0.0.0/1")["as_of"] < now:
+            self.assertLess(time.monotonic(), deadline, "the daemon's rounds")
+            time.sleep(0.05)
 
     def check_counts(self, first, second):
         """Both floods begin with the same seed."""
