@@ -18,7 +18,8 @@ MODULES = ("veth", "sch_ingress", "cls_bpf", "tcp_diag")
 # What asks the kernel: its verifier, its tables, its ways to attach. The other tests beside
 # src/kernel/ are about our own arithmetic, and slow on an emulated processor.
 ROWS = ("kernel.parse", "kernel.flow", "kernel.tally", "kernel.property", "kernel.map_view",
-        "kernel.pins", "kernel.probe", "kernel.reconcile")
+        "kernel.pins", "kernel.probe", "kernel.reconcile", "kernel.limit",
+        "kernel.network_limit", "kernel.list", "kernel.claims")
 TARGETS = ("tallygated", "tallygate", *(f"{name.replace('.', '_')}_test" for name in ROWS))
 COMMANDS = ("ip", "nsenter", "bpftool", "python3", "setpriv", "unshare")
 # Of Python's library, what no program of ours imports and what would double the archive.

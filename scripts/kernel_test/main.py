@@ -133,7 +133,7 @@ def parse_arguments():
                         help="a kernel's package, or one that depends on it (%(default)s)")
     parser.add_argument("--only", default="", metavar="WORD",
                         help="only the parts whose name holds the word")
-    parser.add_argument("--seconds", type=int, default=270, help="the guest's time (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=480, help="the guest's time (%(default)s)")
     parser.add_argument("--build", type=pathlib.Path, default=TREE / "build/release",
                         help="what is tested (build/release)")
     parser.add_argument("--results", type=pathlib.Path, help="write the outcomes there, as JSON")

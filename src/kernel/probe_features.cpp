@@ -45,7 +45,6 @@ struct Table {
 
 constexpr Table tables[] = {
     {"per-CPU arrays", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 0, "4.6"},
-    {"LRU hashes", BPF_MAP_TYPE_LRU_HASH, 4, 0, "4.10"},
     {"longest-prefix tries", BPF_MAP_TYPE_LPM_TRIE, 8, BPF_F_NO_PREALLOC, "4.11"},
     {"stacks", BPF_MAP_TYPE_STACK, 0, 0, "4.20"},
 };
@@ -98,6 +97,17 @@ bool reads_in_batches()
     return map && (failed == 0 || errno == ENOENT);
 }
 
+/// The lists are replaced as a whole: a table in a table.
+bool holds_tables()
+{
+    const auto inner = make_map(BPF_MAP_TYPE_LPM_TRIE, 8, BPF_F_NO_PREALLOC);
+    bpf_map_create_opts options{};
+    options.sz = sizeof(options);
+    options.inner_map_fd = static_cast<std::uint32_t>(inner.get());
+    return inner && Fd{bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "probe", sizeof(std::uint32_t),
+                                      sizeof(std::uint32_t), 1, &options)};
+}
+
 /// A compare-and-swap on the stack: how a flow closes exactly once.
 bool swaps_atomically()
 {
@@ -124,6 +134,7 @@ std::vector<ProbeLine> probe_features()
     for (const auto &table : tables)
         lines.push_back(judged({.what = table.what, .since = table.since},
                                bool(make_map(table.type, table.key_bytes, table.flags))));
+    lines.push_back(judged({.what = "tables of tables", .since = "4.12"}, holds_tables()));
     lines.push_back(
         judged({.what = "arrays mapped into memory", .since = "5.5"}, maps_into_memory()));
     lines.push_back(judged({.what = "reading in batches", .since = "5.6"}, reads_in_batches()));
