@@ -6,7 +6,8 @@ One request a line on standard input, one answer a line on standard output, both
     {"do": "connect", "from": "192.0.2.1", "to": "198.51.100.25", "port": 25,
      "times": 10, "keep": 2}      connects so often, and keeps so many of them open
     {"do": "close", "from": A}    closes what A keeps; without "from", what anybody keeps
-    {"do": "report"}              {"opened": {address: n}, "live": {address: n}}
+    {"do": "report"}              {"opened": {address: n}, "live": {address: n},
+                                   "seconds": what the request took}
 
 A connection counts as opened once the kernel says that its handshake is done. The end of the
 input closes everything.
@@ -15,6 +16,7 @@ import collections
 import json
 import socket
 import sys
+import time
 
 TIMEOUT_SECONDS = 10
 
@@ -80,9 +82,10 @@ def main():
     actions = {"connect": clients.connect, "close": clients.close, "report": lambda _: None}
     for line in sys.stdin:
         request = json.loads(line)
+        started = time.monotonic()
         try:
             actions[request["do"]](request)
-            answer = clients.report()
+            answer = {"seconds": time.monotonic() - started, **clients.report()}
         except OSError as error:
             answer = {"error": f"{request.get('from', 'a client')}: {error}"}
         print(json.dumps(answer), flush=True)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The demo: real connections in, true counts out. `scripts/demo` builds, and runs this."""
+"""The demo: real connections in, true counts out; then a flood dies (flood_act.py).
+
+`scripts/demo` builds, and runs this.
+"""
 import argparse
 import contextlib
 import fcntl
@@ -11,6 +14,7 @@ import sys
 import time
 
 from lab import machine, story
+from lab.flood_act import FloodAct, cannot_flood, complaint_about
 from lab.gate import Gate
 from lab.machine import BPFFS, LabError, Link
 from lab.processes import BannerServer, Clients, Record
@@ -39,7 +43,7 @@ class Pen:
 
     def progress(self, text):
         if self.stream.isatty():
-            print(f"\r   {text}", end="", file=self.stream, flush=True)
+            print(f"\r   {text:<60}", end="", file=self.stream, flush=True)
 
 
 class Demo:
@@ -177,22 +181,42 @@ class Demo:
         sources, rows, agree = self.compare(truth)
         self.print_comparison(sources, rows)
         _, _, opened, live = rows[0]
-        return {"sources": sources[1], "opened": opened[1], "live": live[1],
-                "expected": {"sources": sources[0], "opened": opened[0], "live": live[0]},
-                "attach": self.how_attached()}, agree
+        result = {"sources": sources[1], "opened": opened[1], "live": live[1],
+                  "expected": {"sources": sources[0], "opened": opened[0], "live": live[0]},
+                  "attach": self.how_attached(), "flood": None}
+        if agree and result["attach"] != "none" and self.can_flood():
+            result["flood"] = FloodAct(self).run()
+        return result, agree
 
-    def verdict(self, result, agree):
-        if result["attach"] == "none":
-            return f"The gate was detached while the demo ran: nothing is pinned in {PIN_DIR}."
-        if not agree:
-            return "The clients and the gate do not agree."
-        return "The clients and the gate agree on every line."
+    def can_flood(self):
+        reason = cannot_flood(self.link.clients)
+        if reason:
+            self.pen.step("The second act, a flood, is left out: this kernel cannot make live "
+                          f"frames, which came with Linux 5.18 ({reason}).")
+        return not reason
+
+
+def complaint_about_run(result, agree):
+    """What went wrong, as a sentence; empty if nothing did."""
+    if result["attach"] == "none":
+        return f"The gate was detached while the demo ran: nothing is pinned in {PIN_DIR}."
+    if not agree:
+        return "The clients and the gate do not agree."
+    return complaint_about(result["flood"]) if result["flood"] else ""
+
+
+def praise(result):
+    words = "The clients and the gate agree on every line."
+    if result["flood"]:
+        words += " The flood was dropped, and every client got through."
+    return words
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/demo", description="Builds tallygate, sends real connections through "
-        "network namespaces of its own, and compares the counts with what the clients did.")
+        "network namespaces of its own, compares the counts with what the clients did, and lets a "
+        "flood be dropped.")
     parser.add_argument("--once", action="store_true", help="ask nothing, end at once")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--keep", action="store_true",
@@ -226,16 +250,16 @@ def linger(demo, options, pen):
 
 
 def perform(options, pen):
-    """Answers (the result, did they agree)."""
+    """Answers (the result, did all go well)."""
     demo = Demo(pen)
     kept = False
     try:
         result, agree = demo.run()
-        agree = agree and result["attach"] != "none"
-        pen.line("\n" + demo.verdict(result, agree))
+        complaint = complaint_about_run(result, agree)
+        pen.line("\n" + (complaint or praise(result)))
         linger(demo, options, pen)
         kept = options.keep
-        return result, agree
+        return result, not complaint
     finally:
         if not kept:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -259,14 +283,14 @@ def main():
             found = Demo(pen).remove_everything()
             pen.line("Removed what a run had left." if found else "There was nothing to remove.")
             return 0
-        result, agree = perform(options, pen)
+        result, went_well = perform(options, pen)
         lock.close()
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
-        result, agree = {"error": str(error)}, False
+        result, went_well = {"error": str(error)}, False
     if options.json:
         print(json.dumps(result))
-    return 0 if agree else 1
+    return 0 if went_well else 1
 
 
 if __name__ == "__main__":

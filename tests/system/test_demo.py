@@ -5,11 +5,14 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
+import unittest.mock
 
 from lab import machine
 from lab.demo import PIN_DIR, PREFIX, WORK_DIR
+from lab.flood_act import GENERATOR, complaint_about
 from lab.gate import PROGRAMS, TREE
 
 DEMO = TREE / "scripts/demo"
@@ -41,17 +44,59 @@ class Demo(unittest.TestCase):
             time.sleep(0.02)
         self.fail(f"the demo never began: {demo.communicate()[1]}")
 
-    def check_a_whole_run(self):
+    def run_to_its_end(self, code):
         done = machine.run(DEMO, "--once", "--json", check=False, timeout=BUILD_SECONDS)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, code, done.stderr)
         [line] = done.stdout.splitlines()
-        result = json.loads(line)
-        self.assertEqual(set(result), {"sources", "opened", "live", "expected", "attach"})
+        return json.loads(line), done.stderr
+
+    def with_generator(self, script):
+        """What runs from now on finds this shell script in the generator's place."""
+        folder = tempfile.TemporaryDirectory(prefix="tgtest-")
+        self.addCleanup(folder.cleanup)
+        place = pathlib.Path(folder.name)
+        (place / "bin").symlink_to(PROGRAMS)
+        (place / "tests").mkdir()
+        generator = place / "tests/flood"
+        generator.write_text(f"#!/bin/sh\n{script}\n")
+        generator.chmod(0o755)
+        changed = unittest.mock.patch.dict(os.environ, TALLYGATE_PROGRAMS=str(place / "bin"))
+        changed.start()
+        self.addCleanup(changed.stop)
+
+    def check_a_whole_run(self):
+        result, told = self.run_to_its_end(0)
+        self.assertEqual(set(result), {"sources", "opened", "live", "expected", "attach", "flood"})
         self.assertEqual(result["attach"], "native")
         self.assertEqual({key: result[key] for key in result["expected"]}, result["expected"])
         self.assertGreater(result["sources"], 50)
         self.assertGreater(result["opened"], result["live"])
         self.assertGreater(result["live"], 0)
+        self.check_the_flood(result["flood"], told)
+        self.assertEqual(leftovers(), [])
+
+    def check_the_flood(self, flood, told):
+        self.assertEqual(flood["counted"], flood["sent"])
+        self.assertGreater(flood["sent"], 100_000, "that was no flood")
+        # What passes is 50 SYNs of each hot sender, and 4,000 of the newcomers' budget.
+        self.assertGreater(flood["dropped"], flood["sent"] - 10_000)
+        self.assertEqual(flood["clients"], {"tried": 230, "finished": 230})
+        self.assertIn("The flood was dropped, and every client got through.", told)
+        self.assertIn("is DROPPED (drop_source_rate)", told)
+
+    def test_a_kernel_without_live_frames_has_no_second_act(self):
+        self.with_generator("echo 'flood: send frames: Invalid argument' >&2; exit 1")
+        result, told = self.run_to_its_end(0)
+        self.assertIsNone(result["flood"])
+        self.assertIn("this kernel cannot make live frames, which came with Linux 5.18", told)
+        self.assertEqual(leftovers(), [])
+
+    def test_a_flood_of_which_some_is_not_counted_is_told(self):
+        self.with_generator(f"{GENERATOR} \"$@\" | sed 's/\"sent\": /&1/'")
+        result, told = self.run_to_its_end(1)
+        self.assertLess(result["flood"]["counted"], result["flood"]["sent"])
+        self.assertIn("DIFFERENT", told)
+        self.assertIn(f"and the gate has counted {result['flood']['counted']:,}.", told)
         self.assertEqual(leftovers(), [])
 
     def test_twice_in_a_row(self):
@@ -89,6 +134,21 @@ class Demo(unittest.TestCase):
         before = look()
         machine.run(DEMO, "--once", "--json", check=False, timeout=BUILD_SECONDS)
         self.assertEqual(look(), before)
+
+
+class FloodComplaints(unittest.TestCase):
+    def test_rows(self):
+        rows = [("all is well", 1000, 1000, 900, 5, 5, ""),
+                ("a SYN is not counted", 1000, 999, 900, 5, 5, "the gate has counted 999"),
+                ("a SYN is counted twice", 1000, 1001, 900, 5, 5, "the gate has counted 1,001"),
+                ("nothing is dropped", 1000, 1000, 0, 5, 5, "let most of the flood pass"),
+                ("a client gave up", 1000, 1000, 900, 5, 4, "Not every client")]
+        for name, sent, counted, dropped, tried, finished, wanted in rows:
+            with self.subTest(name):
+                found = complaint_about({"sent": sent, "counted": counted, "dropped": dropped,
+                                         "clients": {"tried": tried, "finished": finished}})
+                self.assertIn(wanted, found)
+                self.assertEqual(bool(wanted), bool(found))
 
 
 if __name__ == "__main__":
