@@ -50,13 +50,32 @@ Result<void> ControlActions::reload(const frontend::Asker &asker)
 
 Result<void> ControlActions::reload_for(const core::Requester &who)
 {
+    const auto before = limits_text(hooks_.facts.limits);
     auto reloaded = hooks_.reload(who);
     audit_.write({.time = {},
                   .who = who,
                   .action = "reload",
+                  .what = hooks_.facts.config_file,
+                  .before = before,
+                  .after = limits_text(hooks_.facts.limits),
                   .result = reloaded ? "done" : reloaded.error().message});
     hooks_.changed();
     return reloaded;
+}
+
+std::string limits_text(const std::vector<frontend::LimitFacts> &limits)
+{
+    std::string text;
+    for (const auto &limit : limits) {
+        text += (text.empty() ? "" : "; ") + limit.name + " " + limit.action;
+        if (!limit.syn_rate.empty())
+            text += " " + limit.syn_rate;
+        if (limit.syn_burst)
+            text += " burst " + std::to_string(*limit.syn_burst);
+        if (limit.live_max)
+            text += " live " + std::to_string(*limit.live_max);
+    }
+    return text.empty() ? "no limits" : text;
 }
 
 } // namespace tallygate::daemon

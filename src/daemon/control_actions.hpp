@@ -2,11 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "daemon/audit_log.hpp"
 #include "daemon/lists_keeper.hpp"
 #include "daemon/mode_keeper.hpp"
 #include "frontend/actions.hpp"
+#include "frontend/daemon_facts.hpp"
 
 namespace tallygate::daemon {
 
@@ -16,7 +19,8 @@ class ControlActions : public frontend::Actions {
 public:
     struct Hooks {
         std::function<Result<void>(const core::Requester &)> reload;
-        std::function<void()> changed; ///< something that DaemonFacts tell
+        std::function<void()> changed;      ///< something that DaemonFacts tell
+        const frontend::DaemonFacts &facts; ///< for what a reload has changed; borrowed
     };
 
     ControlActions(ListsKeeper &lists, ModeKeeper &mode, AuditLog &audit, Hooks hooks);
@@ -41,5 +45,8 @@ private:
     AuditLog &audit_;
     Hooks hooks_;
 };
+
+/// The limits of a configuration for the audit log: "per-source drop 10/s burst 20 live 50".
+std::string limits_text(const std::vector<frontend::LimitFacts> &limits);
 
 } // namespace tallygate::daemon

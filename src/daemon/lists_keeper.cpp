@@ -88,7 +88,16 @@ void ListsKeeper::begin_swap(Groups groups)
 
 void ListsKeeper::end_swap(Built built)
 {
-    static_cast<void>(put_in_force(built));
+    const auto before = counts_text();
+    const auto done = put_in_force(built);
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(built.took);
+    audit_.write({.time = {},
+                  .who = {},
+                  .action = "lists_swap",
+                  .what = "all lists, in " + std::to_string(took.count()) + " ms",
+                  .before = before,
+                  .after = counts_text(),
+                  .result = done ? "done" : done.error().message});
     if (next_groups_)
         begin_swap(*std::exchange(next_groups_, std::nullopt));
 }
@@ -114,10 +123,15 @@ Result<void> ListsKeeper::put_in_force(Built &built)
     swapped_at_ = clock_.now();
     swap_last_ = built.took;
     if (lists_.size() != 0)
-        spdlog::info("lists: {} allowed and {} blocked, taken in {} ms",
-                     lists_.count(ListKind::allow), lists_.count(ListKind::block),
+        spdlog::info("lists: {}, taken in {} ms", counts_text(),
                      std::chrono::duration_cast<std::chrono::milliseconds>(built.took).count());
     return {};
+}
+
+std::string ListsKeeper::counts_text() const
+{
+    return std::to_string(lists_.count(ListKind::allow)) + " allowed and " +
+           std::to_string(lists_.count(ListKind::block)) + " blocked";
 }
 
 Result<void> ListsKeeper::tell_gate(const core::Lists::Change &change,

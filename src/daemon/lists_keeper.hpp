@@ -80,6 +80,7 @@ private:
     void end_swap(Built built);
     Result<void> put_in_force(Built &built);
     Result<void> tell_gate(const core::Lists::Change &change, const std::vector<Block> &touched);
+    std::string counts_text() const;
     void apply_protection();
     void expire();
     void watch_breaker();
