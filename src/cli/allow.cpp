@@ -18,7 +18,8 @@ const Verb allow_add_verb = {
                    Argument::Given::must, check_block},
                   {"--for SPAN", "for", "For so long: 90s, 10m, 1h, 7d; for good, if not given",
                    Argument::Given::may, check_span},
-                  {"--reason TEXT", "reason", "For whoever reads the list; at most 200 bytes"}},
+                  {"--reason TEXT", "reason", "For whoever reads the list; at most 200 bytes",
+                   Argument::Given::may, check_reason}},
     .show = show_added,
     .group = &group,
 };

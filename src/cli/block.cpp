@@ -18,7 +18,8 @@ const Verb block_add_verb = {
                    Argument::Given::must, check_block},
                   {"--for SPAN", "for", "For so long: 90s, 10m, 1h (the default), 7d",
                    Argument::Given::may, check_span},
-                  {"--reason TEXT", "reason", "For whoever reads the list; at most 200 bytes"}},
+                  {"--reason TEXT", "reason", "For whoever reads the list; at most 200 bytes",
+                   Argument::Given::may, check_reason}},
     .show = show_added,
     .group = &group,
 };

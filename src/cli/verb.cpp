@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/verb.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/address.hpp"
@@ -66,6 +67,18 @@ std::string check_mode(const std::string &text)
     return text == "observe" || text == "enforce"
                ? ""
                : "there is no mode '" + text + "': expected observe or enforce";
+}
+
+std::string check_reason(const std::string &text)
+{
+    constexpr std::size_t bytes_max = 200;
+
+    if (!std::ranges::all_of(text, [](char each) { return each >= 0x20 && each < 0x7f; }))
+        return "a reason is printable ASCII";
+    if (text.size() > bytes_max)
+        return "a reason has at most " + std::to_string(bytes_max) + " bytes, and not " +
+               std::to_string(text.size());
+    return "";
 }
 
 } // namespace tallygate::cli

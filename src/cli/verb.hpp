@@ -76,5 +76,6 @@ std::string check_number(const std::string &text);
 std::string check_address(const std::string &text);
 std::string check_span(const std::string &text);
 std::string check_mode(const std::string &text);
+std::string check_reason(const std::string &text);
 
 } // namespace tallygate::cli

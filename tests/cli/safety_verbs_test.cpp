@@ -68,6 +68,18 @@ TEST_F(SafetyVerbs, ExitWithSixWhatProtectionRefuses)
                 HasSubstr("Try 'tallygate block add --help'."));
 }
 
+TEST_F(SafetyVerbs, SayWhatIsWrongWithAReason)
+{
+    for (const auto *verb : {"block", "allow"}) {
+        const auto outcome = run({verb, "add", "192.0.2.1", "--reason", "two\nlines"});
+        EXPECT_EQ(outcome.exit_code, ExitCode::usage);
+        EXPECT_THAT(outcome.err, HasSubstr("--reason: a reason is printable ASCII"));
+        EXPECT_THAT(run({verb, "add", "192.0.2.1", "--reason", std::string(201, 'x')}).err,
+                    HasSubstr("a reason has at most 200 bytes, and not 201"));
+        EXPECT_EQ(run({verb, "add", "192.0.2.1", "--reason", std::string(200, 'x')}).err, "");
+    }
+}
+
 TEST_F(SafetyVerbs, ListEntries)
 {
     answer_.body = R"({"schema":1,"kind":"block","total":100002,"entries":[
