@@ -2,18 +2,15 @@
 #include "core/snapshot.hpp"
 
 #include <array>
-#include <boost/crc.hpp>
 #include <utility>
 
 #include "core/byte_stream.hpp"
+#include "core/sealed.hpp"
 
 namespace tallygate::core {
 namespace {
 
-constexpr std::string_view magic = "tgwindow";
-constexpr std::uint64_t format_version = 2;
-constexpr std::uint64_t format_version_min = 1;
-constexpr std::size_t header_bytes = 8 + 4 + 8 + 4;
+constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 2};
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
 
@@ -32,13 +29,6 @@ constexpr std::uint64_t flags_max = 7;
 
 constexpr std::uint64_t ipv6_coarse_numbers = std::uint64_t{1} << 32;
 constexpr std::uint64_t ipv6_fine_numbers = std::uint64_t{1} << 48;
-
-std::uint32_t checksum(std::string_view bytes)
-{
-    boost::crc_32_type crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    return crc.checksum();
-}
 
 /// The two halves of an address as numbers: neighbours in a window differ by little.
 struct Halves {
@@ -514,37 +504,15 @@ std::string encode_snapshot(const Snapshot &snapshot)
 
 std::string seal_snapshot(std::string_view body)
 {
-    ByteWriter header;
-    std::string sealed;
-
-    header.put_fixed(format_version, 4);
-    header.put_fixed(body.size(), 8);
-    header.put_fixed(checksum(body), 4);
-    sealed.reserve(header_bytes + body.size());
-    return sealed.append(magic).append(header.take()).append(body);
+    return seal(kind, body);
 }
 
 Result<Snapshot> decode_snapshot(std::string_view bytes)
 {
-    if (!bytes.starts_with(magic))
-        return Error{"it is no snapshot of tallygate's windows"};
-    if (bytes.size() < header_bytes)
-        return Error{"it ends in the middle"};
-
-    ByteReader header{bytes.substr(magic.size())};
-    const auto version = header.take_fixed(4);
-    const auto body_bytes = header.take_fixed(8);
-    const auto sum = header.take_fixed(4);
-    const auto body = bytes.substr(header_bytes);
-    if (version < format_version_min || version > format_version)
-        return Error{"it is of format " + std::to_string(version) + ", and this version reads " +
-                     std::to_string(format_version_min) + " to " + std::to_string(format_version)};
-    if (body.size() != body_bytes)
-        return Error{"it has " + std::to_string(body.size()) + " bytes of " +
-                     std::to_string(body_bytes)};
-    if (checksum(body) != sum)
-        return Error{"its checksum is wrong"};
-    return Decoder{body, version}.decode();
+    const auto unsealed = unseal(kind, bytes);
+    if (!unsealed)
+        return unsealed.error();
+    return Decoder{unsealed->body, unsealed->version}.decode();
 }
 
 } // namespace tallygate::core

@@ -25,6 +25,9 @@ constexpr auto watch_interval = 1s;
 constexpr auto protection_interval = 60s;
 // How far back a daemon that is killed takes what it told its windows.
 constexpr auto snapshot_interval = 10s;
+// A crash of the machine forgets who proved himself since the list was last saved.
+constexpr auto proven_interval = 30s;
+constexpr auto proven_save_interval = 10min;
 // How late an end that is nobody's but ours to see is seen.
 constexpr auto safety_interval = 250ms;
 
@@ -47,7 +50,7 @@ ListsKeeper::Build build_for(kernel::KernelGate &gate)
 
 Daemon::Daemon(config::Config config)
     : config_(std::move(config)), ledger_(config_.windows.monitors),
-      snapshots_(config_.state.dir, ledger_, clock_), audit_(config_.state.dir, clock_),
+      snapshots_(config_.state.dir, ledger_, clock_), proven_(config_.state.dir, clock_), audit_(config_.state.dir, clock_),
       mode_(config_.state.dir, clock_, audit_), lists_(config_.state.dir, clock_, audit_),
       actions_(lists_, mode_, audit_,
                {.reload = [this](const core::Requester &who) { return reload(who); },
@@ -95,6 +98,8 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
     auto options = make_gate_options(config_);
     mode_.restore(options.mode);
     options.mode = mode_.mode();
+    proven_.configure(config_.state.remember_proven);
+    options.proven_before = proven_.load(config_.gate.sources_max);
     auto gate = kernel::KernelGate::start(options, [this](const core::SourceChange &change) {
         ledger_.record(change, clock_.now());
     });
@@ -110,6 +115,7 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
         if (const auto adopted = gate_->adopt_connections(); !adopted)
             spdlog::error("take in the connections that are open: {}", adopted.error().message);
     snapshots_.restore(*gate_, *questions_);
+    proven_.begin(*gate_);
     walks_ = std::make_unique<Walks>(loop_, *gate_, ledger_, *questions_, clock_, facts_);
     walks_->take_networks();
 
@@ -150,6 +156,7 @@ void Daemon::schedule()
 {
     walks_->begin();
     snapshots_.save(*gate_);
+    proven_.save(*gate_);
     keep_safe();
     loop_.every(safety_interval, [this] { keep_safe(); });
     loop_.every(protection_interval, [this] { refresh_protection(); });
@@ -160,6 +167,8 @@ void Daemon::schedule()
     reconcile_rounds_ = std::make_unique<ReconcileRounds>(loop_, *gate_);
     reconcile_rounds_->begin(config_.reconcile.interval);
     loop_.every(snapshot_interval, [this] { snapshots_.save_aside(*gate_); });
+    loop_.every(proven_interval, [this] { proven_.look(*gate_); });
+    loop_.every(proven_save_interval, [this] { proven_.save_aside(*gate_); });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
     loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(actions_.reload_for({})); });
 }
@@ -171,6 +180,7 @@ void Daemon::run()
     sd_notify(0, "STOPPING=1");
     walks_->walk_sources();
     snapshots_.save(*gate_);
+    proven_.save(*gate_);
     lists_.finish();
     mode_.finish();
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
@@ -212,7 +222,7 @@ void Daemon::show_facts()
     };
     add(mode_.warnings());
     add(lists_.warnings());
-    for (const auto &warning : {snapshots_.warning(), audit_.warning()})
+    for (const auto &warning : {snapshots_.warning(), proven_.warning(), audit_.warning()})
         if (warning)
             facts_.warnings.push_back(*warning);
 }
@@ -263,6 +273,7 @@ Result<void> Daemon::reload(const core::Requester &who)
     lists_.take(policy, std::move(*groups));
     facts_.limits = limit_facts(*config);
     ledger_.set_monitors(config->windows.monitors);
+    proven_.configure(config->state.remember_proven);
     questions_->set_services(gate_->service_ids());
     walks_->take_networks();
     reconcile_rounds_->begin(config->reconcile.interval);

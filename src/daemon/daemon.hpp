@@ -19,6 +19,7 @@
 #include "daemon/control_actions.hpp"
 #include "daemon/lists_keeper.hpp"
 #include "daemon/mode_keeper.hpp"
+#include "daemon/proven_keeper.hpp"
 #include "daemon/reconcile_rounds.hpp"
 #include "daemon/snapshot_keeper.hpp"
 #include "daemon/walks.hpp"
@@ -64,6 +65,7 @@ private:
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
     SnapshotKeeper snapshots_;
+    ProvenKeeper proven_;
     AuditLog audit_;
     ModeKeeper mode_;
     ListsKeeper lists_;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 #include "base/log.hpp"
@@ -21,7 +20,7 @@ constexpr auto clock_step_max = 60s;
 
 SnapshotKeeper::SnapshotKeeper(const std::string &dir, core::Ledger &ledger,
                                const core::Clock &clock)
-    : file_(dir), ledger_(ledger), clock_(clock), windows_since_(clock.now())
+    : file_(SnapshotFile{dir}, "windows are"), ledger_(ledger), clock_(clock), windows_since_(clock.now())
 {
 }
 
@@ -46,7 +45,7 @@ void SnapshotKeeper::restore(kernel::KernelGate &gate, core::Questions &question
 
 std::optional<core::Snapshot> SnapshotKeeper::load() const
 {
-    const auto bytes = file_.read();
+    const auto bytes = file_.file().read();
     if (!bytes) {
         spdlog::warn("{}; windows begin anew", bytes.error().message);
         return std::nullopt;
@@ -59,10 +58,10 @@ std::optional<core::Snapshot> SnapshotKeeper::load() const
         snapshot = Error{"it was written in the future"};
     if (snapshot)
         return std::move(*snapshot);
-    const auto moved = file_.set_aside();
-    spdlog::warn("{} is of no use: {}; windows begin anew, and the file {}", file_.path(),
+    const auto moved = file_.file().set_aside();
+    spdlog::warn("{} is of no use: {}; windows begin anew, and the file {}", file_.file().path(),
                  snapshot.error().message,
-                 moved ? "is now " + file_.damaged_path() : "stays: " + moved.error().message);
+                 moved ? "is now " + file_.file().damaged_path() : "stays: " + moved.error().message);
     return std::nullopt;
 }
 
@@ -86,7 +85,7 @@ void SnapshotKeeper::restore_windows(core::Snapshot &snapshot, const kernel::Ker
         ledger_.networks().forget_totals();
     ledger_.forget_old(clock_.now());
     windows_since_ = std::min(snapshot.windows_since, clock_.now());
-    spdlog::info("windows go on from {}", file_.path());
+    spdlog::info("windows go on from {}", file_.file().path());
 }
 
 /// How far another daemon had read the prefixes is more than a snapshot holds, so of tables that
@@ -129,44 +128,14 @@ core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
 
 void SnapshotKeeper::save(const kernel::KernelGate &gate)
 {
-    finish_saving();
-    note(file_.write(core::encode_snapshot(take(gate))));
+    file_.write(core::encode_snapshot(take(gate)));
 }
 
 void SnapshotKeeper::save_aside(const kernel::KernelGate &gate)
 {
-    if (saving_.valid() && saving_.wait_for(0s) != std::future_status::ready)
-        return;
-    finish_saving();
-    try {
-        saving_ = std::async(std::launch::async, [file = file_, snapshot = take(gate)] {
-            return file.write(core::encode_snapshot(snapshot));
-        });
-    } catch (const std::system_error &error) {
-        note(Error{std::string("start a thread: ") + error.what()});
-    }
-}
-
-void SnapshotKeeper::finish_saving()
-{
-    if (saving_.valid())
-        note(saving_.get());
-}
-
-/// A failure goes to the log once, however long it lasts.
-void SnapshotKeeper::note(const Result<void> &saved)
-{
-    if (saved) {
-        if (warning_)
-            spdlog::info("windows are saved again in {}", file_.path());
-        warning_.reset();
-        return;
-    }
-    const std::string sentence =
-        "windows are not saved, and would not survive a restart: " + saved.error().message;
-    if (warning_ != sentence)
-        spdlog::warn("{}", sentence);
-    warning_ = sentence;
+    if (!file_.is_busy())
+        file_.write_aside(
+            [snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
 }
 
 } // namespace tallygate::daemon

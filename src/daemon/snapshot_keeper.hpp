@@ -3,7 +3,6 @@
 // What docs/state.md promises: the windows outlive the daemon, also when it is killed.
 #pragma once
 
-#include <future>
 #include <optional>
 #include <string>
 
@@ -12,7 +11,7 @@
 #include "core/question.hpp"
 #include "core/seams.hpp"
 #include "core/snapshot.hpp"
-#include "daemon/snapshot_file.hpp"
+#include "daemon/background_file.hpp"
 #include "kernel/gate.hpp"
 
 namespace tallygate::daemon {
@@ -39,7 +38,7 @@ public:
     void save_aside(const kernel::KernelGate &gate);
 
     /// Why the last save that has ended failed, if it did: a sentence for the operator.
-    const std::optional<std::string> &warning() const { return warning_; }
+    const std::optional<std::string> &warning() const { return file_.warning(); }
 
 private:
     std::optional<core::Snapshot> load() const;
@@ -48,15 +47,11 @@ private:
     void begin_prefixes(const kernel::KernelGate &gate);
     void begin_at_present(kernel::KernelGate &gate, const kernel::LiveSink &sink);
     core::Snapshot take(const kernel::KernelGate &gate) const;
-    void finish_saving();
-    void note(const Result<void> &saved);
 
-    SnapshotFile file_;
+    BackgroundFile file_;
     core::Ledger &ledger_;
     const core::Clock &clock_;
     core::UnixTime windows_since_;
-    std::future<Result<void>> saving_;
-    std::optional<std::string> warning_;
 };
 
 } // namespace tallygate::daemon

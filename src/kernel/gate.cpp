@@ -129,6 +129,7 @@ Result<void> KernelGate::reconfigure(const GateOptions &options)
     const auto done = apply(options);
     if (done) {
         configured_ = options;
+        configured_->proven_before.clear();
         return done;
     }
     // One part may have been taken before another was refused.
@@ -155,6 +156,8 @@ Result<void> KernelGate::apply(const GateOptions &options)
         return done;
     if (const auto done = TunnelTable{*parts_.program}.apply(options.tunnels_from); !done)
         return done;
+    if (first_time && !maps_adopted())
+        remember(options.proven_before);
     apply_settings(options);
     return first_time ? attachments_->apply(cards_of(options)) : Result<void>{};
 }
@@ -259,11 +262,23 @@ Result<core::Explanation> KernelGate::explain(const Address &address, core::Serv
     return told;
 }
 
-Result<std::size_t> KernelGate::remember(std::span<const tg_source_key> sources)
+/// Before the first packet.
+void KernelGate::remember(const core::ProvenSources &sources)
 {
-    if (!parts_.explainer)
-        return parts_.explainer.error();
-    return parts_.explainer->remember(sources);
+    std::vector<tg_source_key> keys;
+
+    for (const auto &[name, service] : parts_.services.ids())
+        if (const auto found = sources.find(name); found != sources.end())
+            for (const auto &one : found->second)
+                keys.push_back({.addr = from_address(one.source), .service = service, .reserved = 0});
+    if (keys.empty())
+        return;
+    const auto done = parts_.explainer ? parts_.explainer->remember(keys)
+                                       : Result<std::size_t>{parts_.explainer.error()};
+    if (done)
+        spdlog::info("{} sources had proven themselves before, and need not again", *done);
+    else
+        spdlog::warn("who had proven himself before must do so again: {}", done.error().message);
 }
 
 void KernelGate::walk()

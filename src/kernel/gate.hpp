@@ -96,9 +96,8 @@ public:
     /// For tables that were made just now: a flow for every connection that is open already.
     Result<void> adopt_connections();
 
-    /// Knows sources for proven that were so before these tables were made, and says for how many
-    /// there was room.
-    Result<std::size_t> remember(std::span<const tg_source_key> sources);
+    /// Calls with each proven source that a walk has met.
+    void visit_proven(const ProvenVisitor &visitor) const { parts_.sources.visit(visitor); }
 
     bool maps_adopted() const { return parts_.program->maps_adopted(); }
     const std::map<std::string, core::ServiceId> &service_ids() const
@@ -163,6 +162,7 @@ private:
     KernelGate(Parts parts, ChangeSink sink);
 
     Result<void> apply(const GateOptions &options);
+    void remember(const core::ProvenSources &sources);
     void apply_settings(const GateOptions &options);
     void renew_lease();
     void skip_prefixes();

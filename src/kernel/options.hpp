@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "core/proven.hpp"
 #include "core/seams.hpp"
 
 namespace tallygate::kernel {
@@ -85,6 +86,7 @@ struct GateOptions {
     std::vector<ServiceOption> services;
     std::vector<NetworkOption> networks;
     std::vector<LimitOption> limits;
+    core::ProvenSources proven_before; ///< taken for proven if the tables are new
 };
 
 } // namespace tallygate::kernel

@@ -92,6 +92,16 @@ core::Tally SourceWalk::tally(std::uint32_t slot) const
     return to_tally(source.tally);
 }
 
+void SourceWalk::visit(const ProvenVisitor &visitor) const
+{
+    for (std::uint32_t slot = 0; slot < told_.size(); slot++) {
+        if (!is_listed_[slot])
+            continue;
+        const auto key = key_of(slot);
+        visitor(slot, {to_address(key.addr), key.service, tally(slot)});
+    }
+}
+
 void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
 {
     tell(slot, tally(slot), sink);

@@ -25,6 +25,14 @@ using ChangeSink = std::function<void(const core::SourceChange &)>;
 using LiveSink =
     std::function<void(const Address &source, core::ServiceId service, std::int64_t live)>;
 
+/// A proven source as its slot stands.
+struct ProvenSlot {
+    Address source;
+    core::ServiceId service = 0;
+    core::Tally tally;
+};
+using ProvenVisitor = std::function<void(std::uint32_t slot, const ProvenSlot &)>;
+
 /// The proven sources' slots, which are mapped: no system call.
 class SourceWalk {
 public:
@@ -47,6 +55,9 @@ public:
 
     /// Looks at the slots of sources that the CPUs hold counts of, with those counts.
     void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
+
+    /// Calls with each slot that a walk has met, in order.
+    void visit(const ProvenVisitor &visitor) const;
 
     /// Of a slot that is in use, as it stands.
     core::Tally tally(std::uint32_t slot) const;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <functional>
+#include <future>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "daemon/snapshot_file.hpp"
+
+namespace tallygate::daemon {
+
+/// A large file of the state directory, made and written by a thread. Nothing here is fatal: what
+/// cannot be written is a warning.
+class BackgroundFile {
+public:
+    using Make = std::function<std::string()>;
+
+    /// `what` begins a sentence: "windows are".
+    BackgroundFile(SnapshotFile file, std::string what)
+        : file_(std::move(file)), what_(std::move(what))
+    {
+    }
+
+    const SnapshotFile &file() const { return file_; }
+
+    /// Whether the last one is still being written. What it came to is then known later.
+    bool is_busy();
+    /// Calls `make` on the thread. Not while it is busy.
+    void write_aside(Make make);
+    /// Returns when it is written, or could not be.
+    void write(const std::string &bytes);
+
+    /// Why the last one that has ended failed, if it did: a sentence for the operator.
+    const std::optional<std::string> &warning() const { return warning_; }
+
+private:
+    void finish();
+    void note(const Result<void> &written);
+
+    SnapshotFile file_;
+    std::string what_;
+    std::future<Result<void>> writing_;
+    std::optional<std::string> warning_;
+};
+
+} // namespace tallygate::daemon
