@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Block and allow lists: from files of a hundred thousand prefixes, and by hand."""
 import signal
+import threading
 import time
 import unittest
 
@@ -190,6 +191,29 @@ class ListsFromFiles(GuardTest):
                 self.assertEqual(self.gate.ask_json("limits")["limits"], [], "and no limit new")
                 self.assert_kept_out(BAD, "the old list is in force")
         self.assert_served(GOOD)
+
+    def test_ten_million_lines_are_a_sentence_and_not_the_end_of_the_daemon(self):
+        good = self.write_list("good.txt", ["203.0.113.0/24"])
+        self.start_gate(gate=ENFORCE, more=block_file(good))
+        status, memory = self.status("lists"), self.daemon_rss_bytes()
+        huge = self.work_dir / "huge.txt"
+        lines = "".join(f"1.{each // 10 % 10}.{each % 10}.1\n" for each in range(100_000)).encode()
+        with huge.open("wb") as file:
+            for _ in range(100):
+                file.write(lines)
+        reloading = threading.Thread(
+            target=lambda: done.append(self.reload(gate=ENFORCE, more=block_file(huge))))
+        done = []
+        reloading.start()
+        while reloading.is_alive():
+            begun = time.monotonic()
+            self.gate.ask("live", "0.0.0.0/0")
+            self.assertLess(time.monotonic() - begun, 10, "an answer meanwhile")
+        self.assertEqual(done[0].returncode, BAD_CONFIGURATION)
+        self.assertIn("huge.txt:5000001: the list has too many lines", done[0].stderr)
+        self.assertEqual(self.status("lists"), status, "nothing is half applied")
+        self.assert_kept_out(BAD)
+        self.assertLess(self.daemon_rss_bytes() - memory, 64 << 20, "what it read is forgotten")
 
     def test_a_bad_limit_changes_nothing(self):
         """The rows of the configuration's own tests have more; here it meets a gate at work."""
