@@ -88,9 +88,8 @@ Result<ProvenSources> decode_proven(std::string_view bytes)
         for (std::size_t i = 0; i < count && !reader.failed(); i++) {
             const auto address = reader.take_address();
             const auto seconds = reader.take_at_most(seen_max, "a time");
-            those.push_back(
-                {address, std::chrono::sys_seconds{
-                              std::chrono::seconds{static_cast<std::int64_t>(seconds)}}});
+            those.push_back({address, std::chrono::sys_seconds{std::chrono::seconds{
+                                          static_cast<std::int64_t>(seconds)}}});
         }
     }
     if (reader.left() != 0)

@@ -50,8 +50,9 @@ ListsKeeper::Build build_for(kernel::KernelGate &gate)
 
 Daemon::Daemon(config::Config config)
     : config_(std::move(config)), ledger_(config_.windows.monitors),
-      snapshots_(config_.state.dir, ledger_, clock_), proven_(config_.state.dir, clock_), audit_(config_.state.dir, clock_),
-      mode_(config_.state.dir, clock_, audit_), lists_(config_.state.dir, clock_, audit_),
+      snapshots_(config_.state.dir, ledger_, clock_), proven_(config_.state.dir, clock_),
+      audit_(config_.state.dir, clock_), mode_(config_.state.dir, clock_, audit_),
+      lists_(config_.state.dir, clock_, audit_),
       actions_(lists_, mode_, audit_,
                {.reload = [this](const core::Requester &who) { return reload(who); },
                 .changed = [this] { show_facts(); },

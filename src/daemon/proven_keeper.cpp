@@ -18,10 +18,8 @@ std::uint32_t seconds_of(core::UnixTime time)
 std::uint32_t last_seen(const std::vector<core::ProvenSource> &sources, const Address &address,
                         std::uint32_t otherwise)
 {
-    const auto found =
-        std::ranges::lower_bound(sources, address, {}, &core::ProvenSource::source);
-    return found != sources.end() && found->source == address ? seconds_of(found->seen)
-                                                              : otherwise;
+    const auto found = std::ranges::lower_bound(sources, address, {}, &core::ProvenSource::source);
+    return found != sources.end() && found->source == address ? seconds_of(found->seen) : otherwise;
 }
 
 } // namespace
@@ -56,8 +54,8 @@ core::ProvenSources ProvenKeeper::load(std::uint32_t sources_max)
                      moved ? "is now " + file.damaged_path() : "stays: " + moved.error().message);
         return {};
     }
-    loaded_ = core::latest(std::move(*sources), oldest(),
-                           sources_max - sources_max / newcomers_divisor);
+    loaded_ =
+        core::latest(std::move(*sources), oldest(), sources_max - sources_max / newcomers_divisor);
     return loaded_;
 }
 

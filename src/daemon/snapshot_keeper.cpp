@@ -20,7 +20,8 @@ constexpr auto clock_step_max = 60s;
 
 SnapshotKeeper::SnapshotKeeper(const std::string &dir, core::Ledger &ledger,
                                const core::Clock &clock)
-    : file_(SnapshotFile{dir}, "windows are"), ledger_(ledger), clock_(clock), windows_since_(clock.now())
+    : file_(SnapshotFile{dir}, "windows are"), ledger_(ledger), clock_(clock),
+      windows_since_(clock.now())
 {
 }
 
@@ -61,7 +62,8 @@ std::optional<core::Snapshot> SnapshotKeeper::load() const
     const auto moved = file_.file().set_aside();
     spdlog::warn("{} is of no use: {}; windows begin anew, and the file {}", file_.file().path(),
                  snapshot.error().message,
-                 moved ? "is now " + file_.file().damaged_path() : "stays: " + moved.error().message);
+                 moved ? "is now " + file_.file().damaged_path()
+                       : "stays: " + moved.error().message);
     return std::nullopt;
 }
 
@@ -134,8 +136,7 @@ void SnapshotKeeper::save(const kernel::KernelGate &gate)
 void SnapshotKeeper::save_aside(const kernel::KernelGate &gate)
 {
     if (!file_.is_busy())
-        file_.write_aside(
-            [snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
+        file_.write_aside([snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
 }
 
 } // namespace tallygate::daemon

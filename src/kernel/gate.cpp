@@ -270,7 +270,8 @@ void KernelGate::remember(const core::ProvenSources &sources)
     for (const auto &[name, service] : parts_.services.ids())
         if (const auto found = sources.find(name); found != sources.end())
             for (const auto &one : found->second)
-                keys.push_back({.addr = from_address(one.source), .service = service, .reserved = 0});
+                keys.push_back(
+                    {.addr = from_address(one.source), .service = service, .reserved = 0});
     if (keys.empty())
         return;
     const auto done = parts_.explainer ? parts_.explainer->remember(keys)
