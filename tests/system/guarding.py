@@ -124,6 +124,7 @@ class GuardTest(FloodTest):
         records = [json.loads(line) for line in path.read_text().splitlines()]
         return [each for each in records if action in (None, each["action"])]
 
-    @staticmethod
-    def sleep_until(moment):
-        time.sleep(max(0.0, moment - time.time()))
+    def sleep_until(self, moment):
+        span = moment - time.time()
+        self.assertLess(span, 10, "an end that is far from what was asked for")
+        time.sleep(max(0.0, span))
