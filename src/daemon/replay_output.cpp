@@ -53,7 +53,18 @@ object counts_json(const ReplayCounts &counts)
         {"opened", counts.opened},
         {"closed",
          {{"fin", counts.closed_fin}, {"rst", counts.closed_rst}, {"other", counts.closed_other}}},
-        {"live", counts.live()}};
+        {"live", counts.live()},
+        {"dropped", counts.dropped},
+        {"would_drop", counts.would_drop}};
+}
+
+array limits_json(const std::vector<core::LimitCounts> &limits)
+{
+    array rows;
+    for (const auto &limit : limits)
+        rows.push_back(
+            {{"name", limit.name}, {"dropped", limit.dropped}, {"would_drop", limit.would_drop}});
+    return rows;
 }
 
 /// A name and a number, and what it means; the numbers stand under each other.
@@ -68,16 +79,24 @@ public:
     void add_counts(const std::string &name, const ReplayCounts &counts)
     {
         text_ << std::left << std::setw(40) << name << std::right;
-        for (const auto number : {counts.syn, counts.opened, counts.closed_fin, counts.closed_rst,
-                                  counts.closed_other, counts.live()})
+        for (const auto number :
+             {counts.syn, counts.opened, counts.closed_fin, counts.closed_rst, counts.closed_other,
+              counts.live(), counts.dropped, counts.would_drop})
             text_ << std::setw(10) << number;
         text_ << "\n";
+    }
+
+    void add_limit(const core::LimitCounts &limit)
+    {
+        text_ << std::left << std::setw(40) << limit.name << std::right << std::setw(10)
+              << limit.dropped << std::setw(12) << limit.would_drop << "\n";
     }
 
     void add_header(const std::string &name)
     {
         text_ << "\n" << std::left << std::setw(40) << name << std::right;
-        for (const auto *title : {"SYN", "OPENED", "FIN", "RST", "OTHER", "LIVE"})
+        for (const auto *title :
+             {"SYN", "OPENED", "FIN", "RST", "OTHER", "LIVE", "DROPPED", "WOULD"})
             text_ << std::setw(10) << title;
         text_ << "\n";
     }
@@ -104,7 +123,9 @@ void add_totals(Lines &lines, const ReplaySummary &summary)
                   std::to_string(total.closed_rst) + ", other " +
                   std::to_string(total.closed_other));
     lines.add("live", total.live(), "open at the end");
+    lines.add("dropped", report.dropped, "by lists and limits");
     lines.add("would drop", report.would_drop, "in mode enforce with strict");
+    lines.add_line("mode                  " + std::string{core::mode_name(summary.mode)});
     lines.add_line("program               " + summary.program_tag + " ingress, " +
                    summary.egress_program_tag + " egress");
 }
@@ -126,7 +147,11 @@ object replay_json(const ReplaySummary &summary)
         services[name] = counts_json(counts);
     answer["verdicts"] = std::move(verdicts);
     answer["services"] = std::move(services);
+    // Of all packets, where the other counts have SYNs alone.
+    answer["dropped"] = report.dropped;
     answer["would_drop"] = report.would_drop;
+    answer["limits"] = limits_json(report.limits);
+    answer["mode"] = core::mode_name(summary.mode);
     answer["program_tag"] = summary.program_tag;
     answer["egress_program_tag"] = summary.egress_program_tag;
     if (summary.by_source) {
@@ -155,6 +180,10 @@ std::string replay_text(const ReplaySummary &summary)
     for (std::size_t verdict = 1; verdict < TG_VERDICT_COUNT; verdict++)
         if (report.verdicts[verdict] != 0)
             lines.add(verdict_labels[verdict], report.verdicts[verdict]);
+    if (!report.limits.empty())
+        lines.add_line("\nLIMIT                                      DROPPED  WOULD DROP");
+    for (const auto &limit : report.limits)
+        lines.add_limit(limit);
     lines.add_header("SERVICE");
     for (const auto &[name, counts] : report.services)
         lines.add_counts(name, counts);

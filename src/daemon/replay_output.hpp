@@ -11,6 +11,7 @@ namespace tallygate::daemon {
 
 struct ReplaySummary {
     kernel::ReplayReport report;
+    core::Mode mode = core::Mode::observe;
     std::string program_tag;
     std::string egress_program_tag;
     unsigned ipv6_source_bits = 64;

@@ -7,7 +7,11 @@
 
 #include <iostream>
 #include <optional>
+#include <utility>
+#include <vector>
 
+#include "core/lists.hpp"
+#include "daemon/list_groups.hpp"
 #include "daemon/options.hpp"
 #include "daemon/replay_output.hpp"
 #include "kernel/capture.hpp"
@@ -75,6 +79,18 @@ private:
     bool was_shown_ = false;
 };
 
+/// Those of the configuration, files and all. What control has set is of a daemon, and what is
+/// protected is of a machine: a capture may be of another.
+Result<std::vector<core::ListNode>> load_lists(const config::Config &config)
+{
+    auto groups = load_list_groups(config, list_policy(config), {});
+    if (!groups)
+        return groups.error();
+    core::Lists lists;
+    lists.set_fixed(core::FixedLists{std::move(*groups)});
+    return lists.resolve();
+}
+
 kernel::ReplayOptions make_replay_options(const config::Config &config,
                                           const ReplayRequest &request,
                                           const kernel::Capture &capture)
@@ -88,6 +104,10 @@ kernel::ReplayOptions make_replay_options(const config::Config &config,
             options.any_port_service = service.name;
         else
             options.services.push_back({service.name, service.ports, service.listeners});
+    auto as_guarded = make_gate_options(config);
+    options.networks = std::move(as_guarded.networks);
+    options.limits = std::move(as_guarded.limits);
+    options.mode = as_guarded.mode;
     options.tunnels_from = config.gate.tunnels_from;
     options.ipv6_source_bits = config.gate.ipv6_source_bits;
     options.by_source = request.by_source;
@@ -127,13 +147,18 @@ Result<void> replay_capture(const config::Config &config, const ReplayRequest &r
     if (!capture)
         return capture.error();
     kernel::capture_libbpf_log();
-    const auto options = make_replay_options(config, request, *capture);
+    auto lists = load_lists(config);
+    if (!lists)
+        return lists.error();
+    auto options = make_replay_options(config, request, *capture);
+    options.lists = std::move(*lists);
     auto replay = kernel::Replay::load(options);
     if (!replay)
         return replay.error();
 
     const auto fed = feed_all(*capture, *replay);
     const ReplaySummary summary{.report = replay->report(),
+                                .mode = options.mode,
                                 .program_tag = replay->program_tag(),
                                 .egress_program_tag = replay->egress_program_tag(),
                                 .ipv6_source_bits = options.ipv6_source_bits,

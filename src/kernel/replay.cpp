@@ -19,6 +19,7 @@
 #include "kernel/packet_facts.h"
 #include "kernel/program.hpp"
 #include "kernel/program_tag.hpp"
+#include "kernel/replay_networks.hpp"
 #include "kernel/replay_roles.hpp"
 #include "kernel/replay_services.hpp"
 
@@ -47,6 +48,11 @@ void size_tables(gate &skeleton, const ReplayOptions &options)
     constexpr std::uint64_t entries_min = 64;
     constexpr std::uint64_t entries_max = 1U << 20;
     constexpr std::uint32_t claims_unlimited = 4096;
+    // A full-size table costs more time than the rest of the start. What is overwritten does not
+    // open: so a slot stands empty for each packet many times over, as on a card.
+    constexpr std::uint32_t pending_min = 1U << 16;
+    constexpr std::uint32_t pending_max = 1U << 22;
+    constexpr std::uint64_t pending_for_each = 64;
     const auto packets = options.packets_bound ? options.packets_bound : unknown;
     const auto of_packets = [&](std::uint64_t each) {
         return static_cast<std::uint32_t>(std::clamp(packets / each + 1, entries_min, entries_max));
@@ -61,12 +67,18 @@ void size_tables(gate &skeleton, const ReplayOptions &options)
         bpf_map__set_max_entries(map, flows);
     for (auto *map : {maps.claims, maps.rates})
         bpf_map__set_max_entries(map, states / TG_BUCKET_WAYS);
+    bpf_map__set_max_entries(
+        maps.pending, static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                          std::bit_ceil(packets * pending_for_each), pending_min, pending_max)));
     bpf_map__set_max_entries(maps.proven_filter, std::bit_ceil(flows));
     bpf_map__set_max_entries(maps.repeats,
                              static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
-    for (auto *map : {maps.freed_slots, maps.networks, maps.network_tallies, maps.network_records,
-                      maps.network_nodes, maps.service_records, maps.prefixes, maps.ipv6_prefixes})
+    for (auto *map : {maps.freed_slots, maps.network_records, maps.service_records, maps.prefixes,
+                      maps.ipv6_prefixes})
         bpf_map__set_max_entries(map, 1);
+    // Number 0 is none; in the trie all of IPv4 may stand besides.
+    for (auto *map : {maps.networks, maps.network_tallies, maps.network_nodes})
+        bpf_map__set_max_entries(map, static_cast<std::uint32_t>(options.networks.size()) + 1);
 
     skeleton.rodata->injected = true;
     set_constants(*skeleton.rodata,
@@ -133,6 +145,7 @@ Result<void> write_settings(gate &skeleton, const ReplayOptions &options)
     value.mode = options.mode == Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
     value.lease_until_ns = ~std::uint64_t{0};
     value.ipv6_source_bits = options.ipv6_source_bits;
+    value.networks_configured = static_cast<std::uint32_t>(options.networks.size());
     value.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     value.lists_configured = static_cast<std::uint32_t>(options.lists.size());
     return settings->put(0, value);
@@ -145,6 +158,11 @@ bool is_same_segment(const packet_facts &one, const packet_facts &other)
            one.fin == other.fin && one.rst == other.rst;
 }
 
+bool is_drop_by_policy(tg_verdict verdict)
+{
+    return verdict >= TG_DROP_BLOCKED && verdict <= TG_DROP_SERVICE_RATE;
+}
+
 bool is_drop_in_strict_mode(tg_verdict verdict)
 {
     return verdict >= TG_PASS_MALFORMED && verdict <= TG_PASS_BOGON;
@@ -154,7 +172,7 @@ bool is_drop_in_strict_mode(tg_verdict verdict)
 
 void ReplayCounts::add(tg_verdict verdict, bool is_syn)
 {
-    const bool is_dropped = verdict >= TG_DROP_BLOCKED && verdict <= TG_DROP_SERVICE_RATE;
+    const bool is_dropped = is_drop_by_policy(verdict);
     const bool would_be = tg_verdict_would_drop(verdict);
 
     // Of a source that is blocked every packet is dropped, and its SYNs alone are counted here.
@@ -293,7 +311,9 @@ private:
     void count(const packet_facts &packet, bool from_client, tg_verdict verdict)
     {
         report_.verdicts[verdict]++;
-        report_.would_drop += from_client && is_drop_in_strict_mode(verdict);
+        report_.dropped += is_drop_by_policy(verdict);
+        report_.would_drop +=
+            tg_verdict_would_drop(verdict) || (from_client && is_drop_in_strict_mode(verdict));
         const bool is_syn = packet.syn && !packet.ack;
         report_.total.add(verdict, is_syn);
         if (!packet.ports_known)
@@ -354,10 +374,13 @@ Result<Replay> Replay::load(const ReplayOptions &options)
     if (!options.lists.empty())
         if (const auto written = write_lists(**skeleton, options.lists); !written)
             return written.error();
+    const ReplayNetworks networks{options.networks};
+    if (const auto written = networks.write((*skeleton)->obj); !written)
+        return written.error();
     auto limits = LimitTable::open((*skeleton)->obj);
     if (!limits)
         return limits.error();
-    const LimitedThings things{services.ids(), {}, options.ipv6_source_bits};
+    const LimitedThings things{services.ids(), networks.nodes(), options.ipv6_source_bits};
     if (const auto applied = limits->apply(options.limits, things); !applied)
         return applied.error();
     if (const auto written = write_settings(**skeleton, options); !written)

@@ -27,8 +27,9 @@ namespace tallygate::kernel {
 struct ReplayOptions {
     std::vector<ServiceOption> services;
     std::string any_port_service; ///< the one service whose ports are all ports; then no others
+    std::vector<NetworkOption> networks; ///< that limits speak of
     std::vector<Block> tunnels_from;
-    std::vector<LimitOption> limits;   ///< not of networks: replay has none
+    std::vector<LimitOption> limits;
     std::vector<core::ListNode> lists; ///< ends are times of the capture
     Mode mode = Mode::observe;         ///< enforce: what would be dropped is dropped
     unsigned ipv6_source_bits = 64;    ///< 64 to 128
@@ -63,8 +64,9 @@ struct ReplaySource {
 struct ReplayReport {
     std::uint64_t packets = 0;    ///< the verdicts add up to packets - skipped
     std::uint64_t skipped = 0;    ///< cut by the capture before we could know what they are
-    std::uint64_t would_drop = 0; ///< malformed and bogus ones, which strict enforcement drops;
-                                  ///< what lists and limits do is in the counts
+    std::uint64_t dropped = 0;    ///< by lists and limits: also packets that are no SYNs
+    std::uint64_t would_drop = 0; ///< which strict enforcement drops: what lists and limits only
+                                  ///< counted, and malformed and bogus packets
     ReplayCounts total;
     std::array<std::uint64_t, TG_VERDICT_COUNT> verdicts{}; ///< of both hooks together
     std::map<std::string, ReplayCounts> services;           ///< all that are configured
