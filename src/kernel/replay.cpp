@@ -34,6 +34,12 @@ constexpr std::size_t run_bytes_min = 60;
 /// one that the capture has in part it makes other facts than the parser finds without it.
 constexpr std::uint8_t filler = 0x50;
 
+/// The gate's clock counts from the machine's start, and its tables have room for 18 years of it
+/// (TG_CLAIM_UNIT_NS), where the capture's counts from 1970. So the first packet comes at
+/// `clock_start`, and who comes decades later has a wrong time, and finds the clock standing.
+constexpr std::chrono::nanoseconds clock_start = std::chrono::hours{1};
+constexpr std::chrono::nanoseconds clock_end = std::chrono::years{15};
+
 struct Destroy {
     void operator()(gate *skeleton) const { gate::destroy(skeleton); }
 };
@@ -48,8 +54,8 @@ void size_tables(gate &skeleton, const ReplayOptions &options)
     constexpr std::uint64_t entries_min = 64;
     constexpr std::uint64_t entries_max = 1U << 20;
     constexpr std::uint32_t claims_unlimited = 4096;
-    // A full-size table costs more time than the rest of the start. What is overwritten does not
-    // open: so a slot stands empty for each packet many times over, as on a card.
+    // A table of full size takes longer than the rest of the start. A handshake whose slot another
+    // takes does not open: so there are many slots for each packet, and collisions are rare.
     constexpr std::uint32_t pending_min = 1U << 16;
     constexpr std::uint32_t pending_max = 1U << 22;
     constexpr std::uint64_t pending_for_each = 64;
@@ -124,11 +130,11 @@ Result<void> write_tunnels(gate &skeleton, const std::vector<Block> &tunnels_fro
     return {};
 }
 
-/// In the clock of the capture, which is the gate's here.
-Result<void> write_lists(gate &skeleton, const std::vector<core::ListNode> &lists)
+Result<void> write_lists(const gate &skeleton, const std::vector<core::ListNode> &lists,
+                         ClockOffset offset)
 {
     const auto entries_max = static_cast<std::uint32_t>(lists.size());
-    auto built = ListTable::build(lists, entries_max, ClockOffset{0});
+    auto built = ListTable::build(lists, entries_max, offset);
     if (!built)
         return built.error();
     auto table = ListTable::open(skeleton.obj, entries_max);
@@ -190,8 +196,8 @@ public:
     Parts(const ReplayOptions &options, Skeleton skeleton, ReplayServices services,
           LimitTable limits)
         : by_source_(options.by_source), ipv6_source_bits_(options.ipv6_source_bits),
-          tunnels_from_(options.tunnels_from), skeleton_(std::move(skeleton)),
-          services_(std::move(services)), limits_(std::move(limits))
+          tunnels_from_(options.tunnels_from), lists_(options.lists),
+          skeleton_(std::move(skeleton)), services_(std::move(services)), limits_(std::move(limits))
     {
         for (std::size_t id = 1; id < services_.names().size(); id++)
             report_.services[services_.names()[id]] = {};
@@ -199,7 +205,11 @@ public:
 
     Result<void> feed(const Frame &frame)
     {
+        if (!clock_offset_)
+            if (const auto begun = begin(frame.time); !begun)
+                return begun;
         report_.packets++;
+        now_ = std::clamp(frame.time + *clock_offset_, now_, clock_end); // it may be set back
         fill(frame);
         const auto facts = look_at(frame, std::max(frame.bytes.size(), filled_bytes_));
         if (frame.is_cut && !is_known(frame, facts)) {
@@ -226,6 +236,13 @@ private:
         packet_facts packet;
         bool in_tunnel;
     };
+
+    /// At the first packet: now the ends of lists can be told in the gate's time.
+    Result<void> begin(std::chrono::nanoseconds time)
+    {
+        clock_offset_ = clock_start - time;
+        return lists_.empty() ? Result<void>{} : write_lists(*skeleton_, lists_, *clock_offset_);
+    }
 
     /// The frame as the gate gets it. What a cut capture does not have is filler.
     void fill(const Frame &frame)
@@ -290,7 +307,6 @@ private:
         auto &injected = *skeleton_->bss;
         bpf_test_run_opts options{};
 
-        now_ = std::max(now_, frame.time); // a capture's clock may have been set back
         injected.injected_now_ns = static_cast<std::uint64_t>(now_.count());
         injected.injected_frame_bytes = std::max(frame.wire_bytes, 1U);
         options.sz = sizeof(options);
@@ -345,6 +361,7 @@ private:
     bool by_source_;
     unsigned ipv6_source_bits_;
     std::vector<Block> tunnels_from_;
+    std::vector<core::ListNode> lists_;
     Skeleton skeleton_;
     ReplayServices services_;
     LimitTable limits_;
@@ -353,7 +370,8 @@ private:
     alignas(4) std::array<std::uint8_t, 2 + Capture::frame_bytes_max> buffer_{};
     std::uint8_t *const frame_ = buffer_.data() + 2;
     std::size_t filled_bytes_ = 0;
-    std::chrono::nanoseconds now_{1};
+    std::optional<ClockOffset> clock_offset_; ///< from the capture's time to the gate's
+    std::chrono::nanoseconds now_ = clock_start;
     ReplayReport report_;
 };
 
@@ -371,9 +389,6 @@ Result<Replay> Replay::load(const ReplayOptions &options)
         return written.error();
     if (const auto written = write_tunnels(**skeleton, options.tunnels_from); !written)
         return written.error();
-    if (!options.lists.empty())
-        if (const auto written = write_lists(**skeleton, options.lists); !written)
-            return written.error();
     const ReplayNetworks networks{options.networks};
     if (const auto written = networks.write((*skeleton)->obj); !written)
         return written.error();

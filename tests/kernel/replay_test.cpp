@@ -273,6 +273,9 @@ TEST(Replay, ForgetsTheOlderHalfOfAFloodAndNoOpenFlow)
     EXPECT_TRUE(roles.is_from_client(facts)) << "the newest of the flood";
 }
 
+/// When captures are made: so much more than a machine's uptime that it is another case.
+constexpr std::chrono::seconds begin{1'700'000'000};
+
 /// Ten SYNs of one source and three of another within a second, over and over.
 void feed_floods(Replay &replay, std::chrono::seconds time)
 {
@@ -313,8 +316,8 @@ TEST(Replay, SaysTheSameOfWhatWouldBeDroppedAndWhatIs)
         options.limits = {of("per-source", {"0.0.0.0/32"}, 1s, 5)};
         options.limits[0].action = run.action;
         auto replay = must(Replay::load(options));
-        feed_floods(replay, 100s); // 5 and 3 conform
-        feed_floods(replay, 102s); // 2 more, and 3
+        feed_floods(replay, begin);      // 5 and 3 conform
+        feed_floods(replay, begin + 2s); // 2 more, and 3
 
         const auto &report = replay.report();
         const auto &source =
@@ -336,10 +339,10 @@ TEST(Replay, TakesListsWhoseEndsAreTimesOfTheCapture)
     using core::ListNode;
     auto options = for_port_25();
     options.mode = kernel::Mode::enforce;
-    options.lists = {{block("192.0.2.0/24"), ListNode::never, core::UnixTime{101s}}};
+    options.lists = {{block("192.0.2.0/24"), ListNode::never, core::UnixTime{begin + 1s}}};
     auto replay = must(Replay::load(options));
-    feed_floods(replay, 100s);
-    feed_floods(replay, 102s);
+    feed_floods(replay, begin);
+    feed_floods(replay, begin + 2s);
     EXPECT_EQ(replay.report().total.dropped, 10u);
     EXPECT_EQ(replay.report().total.syn, 26u);
     EXPECT_EQ(replay.report().verdicts[TG_DROP_BLOCKED], 10u);
