@@ -25,10 +25,10 @@ class ListsSwap(GuardTest):
                                  ["203.0.113.0/24", "203.0.114.0/23", "100.64.0.0/10"]),
                  self.write_list("narrow.txt", many_blocks(99_997, 2) + HOT_SOURCES)]
         self.start_gate(gate=ENFORCE, more=block_file(lists[0]))
-        flood = self.begin_flood("hot", seconds=5, rate=50_000)
+        flood = self.begin_flood("hot", seconds=4)
         settle(lambda: self.verdict("drop_blocked") > 0, True)
         took = []
-        while flood.poll() is None and len(took) < 4:
+        while flood.poll() is None and len(took) < 3:
             before = self.status("lists")["swapped_at"]
             done = self.reload(gate=ENFORCE, more=block_file(lists[(len(took) + 1) % 2]))
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -37,7 +37,7 @@ class ListsSwap(GuardTest):
         sent = self.end_flood(flood)
 
         self.assertGreater(sent, 100_000, "that was no flood")
-        self.assertGreater(len(took), 2, "swaps while it lasted")
+        self.assertGreater(len(took), 1, "swaps while it lasted")
         self.assert_soon(sent + len(took), self.syn_total, "every SYN is counted")
         self.assertEqual(self.verdict("drop_blocked"), sent, "and each of the blocked dropped")
         self.assertEqual(self.service()["dropped"], sent)
