@@ -348,6 +348,34 @@ TEST(Replay, TakesListsWhoseEndsAreTimesOfTheCapture)
     EXPECT_EQ(replay.report().verdicts[TG_DROP_BLOCKED], 10u);
 }
 
+TEST(Replay, HoldsOnWhenTheCapturesClockIsWrong)
+{
+    using namespace std::chrono_literals;
+    auto options = for_port_25();
+    options.limits = {of("per-source", {"0.0.0.0/32"}, 1s, 5)};
+    auto replay = must(Replay::load(options));
+
+    feed_floods(replay, 0s); // a card without a clock; 5 and 3 conform
+    EXPECT_EQ(replay.report().total.would_drop, 5u);
+    feed_floods(replay, begin); // it has been set: as many again
+    EXPECT_EQ(replay.report().total.would_drop, 10u);
+    feed_floods(replay, begin + 1h); // the clock stands, and nothing comes back
+    EXPECT_EQ(replay.report().total.would_drop, 10u + 10 + 1);
+}
+
+TEST(Replay, KnowsTheNetworksAroundAClient)
+{
+    using namespace std::chrono_literals;
+    auto options = for_port_25();
+    options.networks = {{"outer", block("192.0.0.0/8")}, {"inner", block("192.0.2.0/24")}};
+    options.limits = {of_networks("around", {"outer"}, 1s, 4),
+                      of_networks("longest", {"inner"}, 1s, 100)};
+    auto replay = must(Replay::load(options));
+    feed_floods(replay, begin);
+    EXPECT_THAT(replay.report().limits, testing::ElementsAre(core::LimitCounts{"around", 0, 6},
+                                                             core::LimitCounts{"longest", 0, 0}));
+}
+
 TEST(Replay, RefusesLimitsThatCannotBe)
 {
     auto options = for_port_25();
