@@ -244,16 +244,37 @@ void drop_repeated(std::vector<Block> &blocks)
     blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(kept), blocks.end());
 }
 
-Error too_many(const std::string &file, std::size_t line, const char *what, std::size_t max)
+std::string where(const std::string &file, std::size_t line)
 {
-    return Error{file + ":" + std::to_string(line) + ": the list has too many " + what +
-                     ": expected at most " + std::to_string(max),
+    return file + ":" + std::to_string(line) + ": ";
+}
+
+Error too_many(const std::string &place, const char *what, std::size_t max,
+               const std::string &setting)
+{
+    return Error{place + "the list has too many " + what + ": expected at most " +
+                     (setting.empty() ? "" : setting + ", ") + std::to_string(max),
                  EFBIG};
+}
+
+/// Takes what a line gave into the list.
+Result<void> take(ListFile &list, const Entry &entry, const ListRules &rules,
+                  const std::string &file, std::size_t line)
+{
+    if (list.blocks.size() + entry.blocks.size() > rules.blocks_max)
+        return too_many(where(file, line), "blocks", rules.blocks_max, rules.blocks_setting);
+    if (rules.check)
+        for (const auto &block : entry.blocks)
+            if (const auto fits = rules.check(block); !fits)
+                return Error{where(file, line) + fits.error().message};
+    list.blocks.insert(list.blocks.end(), entry.blocks.begin(), entry.blocks.end());
+    list.folded += entry.was_folded ? 1 : 0;
+    return {};
 }
 
 } // namespace
 
-Result<ListFile> parse_list(std::string_view text, const std::string &file)
+Result<ListFile> parse_list(std::string_view text, const std::string &file, const ListRules &rules)
 {
     ListFile list;
 
@@ -264,24 +285,22 @@ Result<ListFile> parse_list(std::string_view text, const std::string &file)
         auto line = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
         if (number > list_lines_max)
-            return too_many(file, number, "lines", list_lines_max);
+            return too_many(where(file, number), "lines", list_lines_max, "");
         if (line.ends_with('\r'))
             line.remove_suffix(1);
         line = trimmed(line);
         const auto entry = parse_line(line);
         if (!entry)
-            return Error{file + ":" + std::to_string(number) + ": expected a CIDR block, not '" +
-                         printable(line) + "'"};
-        if (list.blocks.size() + entry->blocks.size() > list_blocks_max)
-            return too_many(file, number, "blocks", list_blocks_max);
-        list.blocks.insert(list.blocks.end(), entry->blocks.begin(), entry->blocks.end());
-        list.folded += entry->was_folded ? 1 : 0;
+            return Error{where(file, number) + "expected a CIDR block, not '" + printable(line) +
+                         "'"};
+        if (const auto taken = take(list, *entry, rules, file, number); !taken)
+            return taken.error();
     }
     drop_repeated(list.blocks);
     return list;
 }
 
-Result<ListFile> load_list(const std::string &path)
+Result<ListFile> load_list(const std::string &path, const ListRules &rules)
 {
     // A pipe would keep the daemon waiting for whoever writes it.
     const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
@@ -296,7 +315,7 @@ Result<ListFile> load_list(const std::string &path)
     const auto text = read_all(file, path, list_bytes_max, "a list");
     if (!text)
         return text.error();
-    return parse_list(*text, path);
+    return parse_list(*text, path, rules);
 }
 
 } // namespace tallygate::config

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,12 +32,21 @@ struct ListFile {
     std::size_t folded = 0;    ///< entries whose host bits were cleared
 };
 
+/// What is asked of a list beside its format.
+struct ListRules {
+    /// Where reading ends. Repeated ones count each time.
+    std::size_t blocks_max = list_blocks_max;
+    std::string blocks_setting = {};                       ///< what says so, for the message
+    std::function<Result<void>(const Block &)> check = {}; ///< whether a block may be in it
+};
+
 /// Reads a whole file's `text`. `file` is its name, for messages alone. Of a list with a wrong
 /// line nothing is taken: the error is "FILE:LINE: expected a CIDR block, not '...'" for the
 /// first such line, fit for a terminal whatever the line has.
-Result<ListFile> parse_list(std::string_view text, const std::string &file);
+Result<ListFile> parse_list(std::string_view text, const std::string &file,
+                            const ListRules &rules = {});
 
 /// Reads the regular file at `path`. One that cannot be read is "read PATH: the reason".
-Result<ListFile> load_list(const std::string &path);
+Result<ListFile> load_list(const std::string &path, const ListRules &rules = {});
 
 } // namespace tallygate::config

@@ -28,13 +28,12 @@ core::Grounds grounds_of(const config::Config &config, const config::ListSource 
 Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
                                    const core::ListPolicy &policy)
 {
-    auto file = config::load_list(path);
+    config::ListRules rules{.blocks_max = policy.entries_max, .blocks_setting = "gate.lists_max"};
+    if (kind == core::ListKind::block)
+        rules.check = [&](const Block &block) { return core::check_width(block, policy); };
+    auto file = config::load_list(path, rules);
     if (!file)
         return Error{file.error().message, bad_configuration};
-    if (kind == core::ListKind::block)
-        for (const auto &block : file->blocks)
-            if (const auto fits = core::check_width(block, policy); !fits)
-                return Error{path + ": " + fits.error().message, bad_configuration};
     if (file->folded != 0)
         spdlog::info("{}: {} entries had host bits set, which were cleared", path, file->folded);
     return file;

@@ -77,10 +77,17 @@ TEST_F(ListGroups, AreNotTakenWithAMistakeInAFile)
     EXPECT_EQ(refused("203.0.113.0/24\n<html>\n"),
               path_ + ":2: expected a CIDR block, not '<html>'");
     EXPECT_EQ(refused("203.0.113.0/24\n0.0.0.0/1\n"),
-              path_ + ": 0.0.0.0/1 is wider than /8, the widest that lists.widest_ipv4 lets "
+              path_ + ":2: 0.0.0.0/1 is wider than /8, the widest that lists.widest_ipv4 lets "
                       "anybody block");
     config_.gate.lists_max = 1;
     EXPECT_EQ(refused("203.0.113.0/24\n203.0.114.0/24\n"),
+              path_ + ":2: the list has too many blocks: expected at most gate.lists_max, 1");
+    config_.allows = {{.position = {20, 1},
+                       .cidrs = {*Block::parse("198.51.100.0/24")},
+                       .file = {},
+                       .reason = "",
+                       .until = {}}};
+    EXPECT_EQ(refused("203.0.113.0/24\n"),
               "t.toml:31:1: with " + path_ +
                   " there are 2 listed blocks: expected at most gate.lists_max, 1");
     config_.blocks.front().file = dir_ / "none";
