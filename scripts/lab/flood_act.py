@@ -175,7 +175,7 @@ class FloodAct:
             os.sched_setaffinity(process.child.pid, {self.cpu})
 
     def _flood(self, distribution, name):
-        counted, dropped, syns = self._counted(), self._dropped(), self._clients_syns()
+        counted, dropped, syns = self._counted(), self._dropped(), machine.syns_sent(self.link.clients)
         generator = Generator(self.link, self._mac(), distribution, self.cpu, self.record, self.log)
         try:
             self._wait_for(generator, counted)
@@ -185,7 +185,7 @@ class FloodAct:
         finally:
             generator.stop()
         self.pen.progress("")
-        own_syns = self._clients_syns() - syns
+        own_syns = machine.syns_sent(self.link.clients) - syns
         counted = settle(lambda: self._counted() - counted, sent + own_syns, SETTLE_SECONDS)
         dropped = {limit: now - dropped[limit] for limit, now in self._dropped().items()}
         return Outcome(name, sent, own_syns, counted, dropped, visits, explained)
@@ -226,16 +226,6 @@ class FloodAct:
 
     def _dropped(self):
         return {each["name"]: each["dropped"] for each in self.gate.ask_json("limits")["limits"]}
-
-    def _clients_syns(self):
-        """As the clients' kernel counts them, those sent again included."""
-        counters = {}
-        done = machine.run(*machine.inside(self.link.clients, "cat", "/proc/net/snmp",
-                                           "/proc/net/netstat"))
-        lines = [line.split() for line in done.stdout.splitlines()]
-        for names, values in zip(lines[::2], lines[1::2]):
-            counters.update(zip((f"{names[0]}{name}" for name in names[1:]), values[1:]))
-        return int(counters["Tcp:ActiveOpens"]) + int(counters["TcpExt:TCPSynRetrans"])
 
     def _mac(self):
         shown = machine.run("ip", "-n", self.link.server, "-json", "link", "show",
