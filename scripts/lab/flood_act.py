@@ -175,7 +175,8 @@ class FloodAct:
             os.sched_setaffinity(process.child.pid, {self.cpu})
 
     def _flood(self, distribution, name):
-        counted, dropped, syns = self._counted(), self._dropped(), machine.syns_sent(self.link.clients)
+        counted, dropped = self._counted(), self._dropped()
+        syns = machine.syns_sent(self.link.clients)
         generator = Generator(self.link, self._mac(), distribution, self.cpu, self.record, self.log)
         try:
             self._wait_for(generator, counted)

@@ -31,8 +31,8 @@ class Gate:
 
     def write_config(self, networks, interfaces=("mail0",), monitors=("60,10", "3600,24"),
                      guards="ports = [25]", gate="", state="", more=""):
-        """`networks` are (name, [cidr, ...]); `guards` says where the service is; it, `gate`, `state`
-        and `more` are lines of TOML as they are."""
+        """`networks` are (name, [cidr, ...]); `guards` says where the service is; it, `gate`,
+        `state` and `more` are lines of TOML as they are."""
         text = (f"[gate]\ninterfaces = {json.dumps(list(interfaces))}\n"
                 f"pin_dir = {json.dumps(str(self.pin_dir))}\n{gate}\n"
                 f"[state]\ndir = {json.dumps(str(self.work_dir / 'state'))}\n{state}\n"

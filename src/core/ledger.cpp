@@ -214,9 +214,8 @@ std::int64_t Ledger::owed(ServiceId service, Family family, Event event, const T
 
 bool Ledger::is_reconciled(ServiceId service, Family family, const Tally &total) const
 {
-    return std::ranges::all_of(claimed_events, [&](Event event) {
-        return owed(service, family, event, total) <= 0;
-    });
+    return std::ranges::all_of(
+        claimed_events, [&](Event event) { return owed(service, family, event, total) <= 0; });
 }
 
 std::int64_t Ledger::live(const Block &block, std::optional<ServiceId> service) const

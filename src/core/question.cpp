@@ -180,9 +180,8 @@ UnixTime Questions::time_of(const Asked &asked, const Bounds &bounds, bool sourc
         return time;
     if (asked.event == Event::connections)
         return sources_read ? time : std::min(time, walked_at_);
-    const bool includes_all =
-        (asked.is_whole_family() && asked.start == 0) ||
-        (sources_read && is_reconciled(asked.block.family(), asked.service));
+    const bool includes_all = (asked.is_whole_family() && asked.start == 0) ||
+                              (sources_read && is_reconciled(asked.block.family(), asked.service));
     return includes_all ? time : std::min(time, claims_round_at_);
 }
 

@@ -65,9 +65,9 @@ enum class Wrong : int { malformed = 1, unknown = 2 };
 ///
 /// Connections are exact. SYNs and drops of sources that the gate forgot before it was read, or
 /// that no window took in, are known by number only: they are in the value for a whole family,
-/// which stays exact and is counted up to now, and in the upper bound for any other block. The totals of prefixes and
-/// networks say more about SYNs: see bound_count(). An IPv6 block longer than what the gate
-/// takes for one source gets that source's count as its upper bound.
+/// which stays exact and is counted up to now, and in the upper bound for any other block. The
+/// totals of prefixes and networks say more about SYNs: see bound_count(). An IPv6 block longer
+/// than what the gate takes for one source gets that source's count as its upper bound.
 class Questions {
 public:
     static constexpr std::size_t rows_max = 1'000;

@@ -103,8 +103,8 @@ void Walks::end_round()
 
     walk_networks();
     questions_.set_prefixes_walked_at(clock_.now());
-    round_due_ = now + std::min<Steady::duration>(round_rest * (now - *round_begun_),
-                                                  round_rest_max);
+    round_due_ =
+        now + std::min<Steady::duration>(round_rest * (now - *round_begun_), round_rest_max);
     round_begun_.reset();
 }
 

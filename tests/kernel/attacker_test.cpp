@@ -6,7 +6,7 @@
 #include <random>
 
 #include "kernel/forge.hpp"
-#include "kernel/gate_fixture.hpp"
+#include "kernel/limited_gate.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -15,8 +15,14 @@ constexpr unsigned million = 1'000'000;
 constexpr unsigned open_max = 1'000;
 constexpr unsigned first_port = 20000;
 
-class Attacker : public Gate {
+class Attacker : public LimitedGate {
 protected:
+    void SetUp() override
+    {
+        LimitedGate::SetUp();
+        observe();
+    }
+
     struct Use {
         std::size_t flows, claims, proven, pending;
         std::uint32_t high_water;
@@ -178,6 +184,86 @@ TEST_F(AnsweredFlood, KeepsNobodyOut)
     EXPECT_EQ(totals().syn, std::uint64_t{rounds} * (in_flight + 1));
     EXPECT_LE(claims(), options().claims_max);
     EXPECT_EQ(map_bytes(), bytes);
+}
+
+/// Twenty times as many sources as there are claims, and the prefixes in their real size.
+class ForgedSources : public Attacker {
+protected:
+    static constexpr unsigned forged_sources = 20 << 16;
+    static constexpr std::uint32_t first_source = 0x0b000000; // 11.0.0.0
+
+    [[nodiscard]] GateOptions options() const override
+    {
+        return {.claims_max = 1 << 16, .prefix_pairs = TG_PREFIX_PAIRS};
+    }
+
+    /// Each of them once, in an order that has no two neighbours of one prefix.
+    void send_forged()
+    {
+        Forge forged{Conversation{}, client};
+        forged.flags(syn);
+        for (unsigned i = 0; i < forged_sources; i++) {
+            const auto number = static_cast<std::uint32_t>(i * 1'000'003ULL % forged_sources);
+            send_quickly(forged.client_words(first_source + number).wire(),
+                         ingress_programs[i & 1]);
+        }
+    }
+
+    /// How many prefixes have another count than a SYN of each address.
+    unsigned wrong_prefixes()
+    {
+        unsigned wrong = 0;
+        for (std::uint32_t number = first_source >> 8;
+             number < (first_source + forged_sources) >> 8; number++)
+            wrong += get<tg_prefix_pair>(maps().prefixes, number / 2)->syn[number % 2] +
+                         gathered(std::uint64_t{number} << 8 | 2) !=
+                     256;
+        return wrong;
+    }
+
+    std::uint64_t gathered(std::uint64_t prefix)
+    {
+        std::uint64_t sum = 0;
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
+            const auto repeat = *get<tg_repeat>(maps().repeats, i);
+            if (repeat.prefix == prefix)
+                sum += repeat.prefix_syn;
+        }
+        return sum;
+    }
+};
+
+/* One of them is over its limit, and some have connections open: neither is forgotten. */
+TEST_F(ForgedSources, AreCountedAndPushOutNobodyWhoMatters)
+{
+    constexpr std::uint64_t nine = 9;
+    enforce();
+    limit_source({.interval_ns = second_ns, .burst = 10});
+    for (unsigned port = 1; port <= nine; port++)
+        connect("192.0.2.1", port);
+    EXPECT_EQ(send_syns("192.0.2.2", 20),
+              (std::map<std::string, int>{{"pass_syn", 10}, {"drop_source_rate", 10}}));
+    const auto bytes = map_bytes();
+
+    send_forged();
+    EXPECT_EQ(count_of(TG_PASS_SYN, TG_HOOK_INGRESS), nine + 10 + forged_sources);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).syn, nine + 20 + forged_sources);
+    EXPECT_EQ(wrong_prefixes(), 0u);
+    EXPECT_EQ(map_bytes(), bytes);
+    EXPECT_GE(events(TG_EVENT_CLAIM_EVICTED) + events(TG_EVENT_CLAIM_EVICTED_OWING),
+              forged_sources - options().claims_max);
+
+    set_clock(std::chrono::hours(1) + std::chrono::seconds(1));
+    EXPECT_TRUE(claim("192.0.2.2"));
+    EXPECT_EQ(send_syns("192.0.2.2", 9),
+              (std::map<std::string, int>{{"pass_syn", 1}, {"drop_source_rate", 8}}))
+        << "whoever is over a limit keeps his place";
+    EXPECT_EQ(slot_tally("192.0.2.1")->opened, nine);
+    EXPECT_EQ(slot_tally("192.0.2.1")->closed, 0u);
+    EXPECT_EQ(live(), 9);
+    for (unsigned port = 1; port <= nine; port++)
+        EXPECT_STREQ(verdict_name(disconnect("192.0.2.1", port)), "pass_closed_rst");
+    EXPECT_EQ(flows(), 0u);
 }
 
 } // namespace

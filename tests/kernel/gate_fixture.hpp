@@ -84,10 +84,10 @@ inline bool fits(const Packet &packet, Program program)
 struct GateOptions {
     std::uint32_t flows_max = 4096;
     std::uint32_t sources_max = 4096;
-    std::uint32_t claims_max = 4096;    ///< a power of two, as the next two
+    std::uint32_t claims_max = 4096; ///< a power of two, as the next two
     std::uint32_t rates_max = 1024;
     std::uint32_t ipv6_prefixes_max = 1024;
-    std::uint32_t prefix_pairs = 1; ///< TG_PREFIX_PAIRS for tests of prefixes: it is 67 MB
+    std::uint32_t prefix_pairs = 1;   ///< TG_PREFIX_PAIRS for tests of prefixes: it is 67 MB
     std::uint32_t pending_max = 4096; ///< a power of two
     std::uint32_t networks_max = 256;
     std::uint32_t ipv6_source_bits = 64; ///< 64 to 128
@@ -395,8 +395,7 @@ private:
         resize(maps().ipv6_prefixes, sizes.ipv6_prefixes_max / TG_BUCKET_WAYS);
         resize(maps().prefixes, sizes.prefix_pairs);
         resize(maps().proven_filter, filter_words);
-        resize(maps().repeats,
-               static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
+        resize(maps().repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
         resize(maps().pending, sizes.pending_max);
         for (auto *map : {maps().sources, maps().source_index, maps().freed_slots})
             resize(map, sizes.sources_max);

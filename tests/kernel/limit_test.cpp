@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Limits of sources, prefixes and everybody together, with the clock in our hands.
+#include <sched.h>
+
+#include <functional>
 #include <thread>
 
 #include "kernel/limited_gate.hpp"
@@ -51,6 +54,99 @@ TEST_F(Limits, AnIdleSourceHasItsWholeBurstAgainAndNoMore)
     send_syns("192.0.2.10", 10);
     wait(100h);
     EXPECT_EQ(send_syns("192.0.2.10", 30), (Verdicts{{"pass_syn", 10}, {"drop_source_rate", 20}}));
+}
+
+/* Wherever a limit has its state, that is one word, and what follows is of that word. */
+class EveryState : public Limits {
+protected:
+    struct Kind {
+        const char *name;
+        std::function<void(const Limit &)> limit;
+        std::string reject;
+    };
+
+    std::vector<Kind> kinds()
+    {
+        return {
+            {"a source's", [this](const Limit &limit) { limit_source(limit); }, "source_rate"},
+            {"a source's second",
+             [this](const Limit &limit) {
+                 limit_source(per_second(1000, 1000));
+                 limit_source(limit);
+             },
+             "source_rate"},
+            {"a prefix's", [this](const Limit &limit) { limit_prefix(limit, 24); }, "prefix_rate"},
+            {"a network's",
+             [this](const Limit &limit) {
+                 add_network("192.0.2.0", 24, 7);
+                 limit_network(limit, 7);
+             },
+             "network_rate"},
+            {"everybody's", [this](const Limit &limit) { limit_all(limit); }, "service_rate"},
+        };
+    }
+
+    /// Does the same with each kind of limit, in a gate to which nothing has happened.
+    void for_each_kind(const Limit &limit, const std::function<void()> &story)
+    {
+        for (const auto &kind : kinds()) {
+            SCOPED_TRACE(kind.name);
+            TearDown();
+            forget_limits();
+            now_ = 1h;
+            SetUp();
+            kind.limit(limit);
+            reject_ = kind.reject;
+            story();
+        }
+    }
+
+    void expect_passed(int passed, int sent)
+    {
+        const auto left = send_syns("192.0.2.10", sent);
+        EXPECT_EQ(left, (Verdicts{{"drop_" + reject_, sent - passed}, {"pass_syn", passed}}));
+    }
+
+private:
+    std::string reject_;
+};
+
+TEST_F(EveryState, OfLongAgoIsAWholeBurstAndNoMore)
+{
+    for_each_kind(per_second(5, 10), [this] {
+        expect_passed(10, 30);
+        wait(900h);
+        expect_passed(10, 30);
+        wait(1s);
+        expect_passed(5, 30);
+    });
+}
+
+/* A tick behind, with most of the burst unused: what is due later than now is no debt of ages.
+ * The last of the burst waits until the clock is where it was. */
+TEST_F(EveryState, OfAClockThatStandsALittleBehindKeepsItsBurst)
+{
+    for_each_kind(per_second(5, 10), [this] {
+        EXPECT_EQ(send_syns("192.0.2.10", 1), (Verdicts{{"pass_syn", 1}}));
+        wait(-10ms);
+        expect_passed(8, 30);
+        wait(10ms);
+        expect_passed(1, 30);
+        wait(1s);
+        expect_passed(5, 30);
+    });
+}
+
+/* Just after the machine's start: before that moment there was no time for a burst to come from. */
+TEST_F(EveryState, OfAMachineThatHasJustStartedIsAWholeBurst)
+{
+    for_each_kind({.interval_ns = 3600 * second_ns, .burst = 20}, [this] {
+        now_ = 1ms;
+        wait(0s);
+        expect_passed(20, 30);
+        wait(1h);
+        expect_passed(1, 30);
+    });
 }
 
 TEST_F(Limits, AClockThatStandsALittleBehindRejectsNobodyForLong)
@@ -324,6 +420,82 @@ TEST_F(Limits, NothingIsDroppedWithoutALeaseAndAllIsCounted)
               (Verdicts{{"pass_syn", 1}, {"would_drop_source_rate", 2}}));
     set_mode(TG_MODE_ENFORCE, false, now_ + 60s);
     EXPECT_EQ(send_syns("192.0.2.10", 2), (Verdicts{{"drop_source_rate", 2}}));
+}
+
+/* Both runs are of the rows above, which enforce: the same SYNs, and the same numbers. */
+TEST_F(DryRuns, OfABurstAndOfALiveLimitHaveTheNumbersOfEnforcing)
+{
+    observe();
+    limit_source(per_second(5, 10));
+    EXPECT_EQ(send_syns("192.0.2.10", 30),
+              (Verdicts{{"pass_syn", 10}, {"would_drop_source_rate", 20}}));
+    wait(1s);
+    EXPECT_EQ(send_syns("192.0.2.10", 30),
+              (Verdicts{{"pass_syn", 5}, {"would_drop_source_rate", 25}}));
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).would_drop, 45u);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).dropped, 0u);
+
+    begin_anew();
+    observe();
+    limit_source(holding(3));
+    for (unsigned port = 1; port <= 3; port++)
+        EXPECT_STREQ(verdict_name(connect("192.0.2.10", port)), "pass_syn");
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10", 4)), "would_drop_source_live");
+    disconnect("192.0.2.10", 2);
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10", 4)), "pass_syn");
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).would_drop, 1u);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).dropped, 0u);
+}
+
+/// One SYN on this CPU, the next on that: what one has rejected the other must reject too.
+class TurnsOfCpus : public EveryState {
+protected:
+    void SetUp() override
+    {
+        ASSERT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+            if (CPU_ISSET(cpu, &before_))
+                cpus_.push_back(cpu);
+        if (cpus_.size() < 2)
+            GTEST_SKIP() << "turns need two CPUs";
+        EveryState::SetUp();
+    }
+
+    void TearDown() override
+    {
+        sched_setaffinity(0, sizeof(before_), &before_);
+        cpus_.clear();
+        EveryState::TearDown();
+    }
+
+    int send_in_turns(int count)
+    {
+        int passed = 0;
+        for (int i = 0; i < count; i++) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpus_[static_cast<std::size_t>(i) % 2], &one);
+            EXPECT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+            passed += send_syn("192.0.2.10") == TG_PASS_SYN;
+        }
+        return passed;
+    }
+
+private:
+    cpu_set_t before_{};
+    std::vector<int> cpus_;
+};
+
+TEST_F(TurnsOfCpus, LetThroughAsManyAsOneCpuAlone)
+{
+    for_each_kind(per_second(5, 10), [this] {
+        EXPECT_EQ(send_in_turns(30), 10);
+        wait(1s);
+        EXPECT_EQ(send_in_turns(30), 5);
+        EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).syn, 60u);
+        EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).dropped, 45u);
+        EXPECT_EQ(events(TG_EVENT_LIMIT_CONTENDED), 0u);
+    });
 }
 
 /* Two queues, two CPUs, one budget. */

@@ -52,6 +52,30 @@ TEST_F(Lists, AnAllowedSourceMeetsNoLimitAndIsCounted)
         << "and it used nothing of what others share";
 }
 
+TEST_F(Lists, AnAllowedSourceIsOverEveryLimitAndPasses)
+{
+    add_network("192.0.2.0", 24, 7);
+    limit_source(holding(1));
+    limit_source(per_second(1, 1));
+    limit_prefix(per_second(1, 1), 24);
+    limit_network(holding(1), 7);
+    limit_network(per_second(1, 1), 7);
+    const auto everybody = limit_all(per_second(1, 1));
+    connect("192.0.2.10", 1);
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10", 2)), "drop_source_live");
+
+    list("192.0.2.0", 28, for_good, never);
+    EXPECT_EQ(send_syns("192.0.2.10", 50), (Verdicts{{"pass_syn", 50}})) << "proven";
+    EXPECT_EQ(send_syns("192.0.2.11", 50), (Verdicts{{"pass_syn", 50}})) << "a newcomer";
+    EXPECT_EQ(slot_tally("192.0.2.10")->syn, 51u);
+    EXPECT_EQ(slot_tally("192.0.2.10")->dropped, 1u);
+    EXPECT_EQ(claim("192.0.2.11")->syn, 50u);
+    EXPECT_EQ(network_tally(7).syn, 102u);
+    EXPECT_EQ(network_tally(7).dropped, 1u);
+    EXPECT_EQ(limit_tally(everybody).dropped, 0u);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).syn, 102u);
+}
+
 TEST_F(Lists, AllowBeatsBlockForAsLongAsItLasts)
 {
     list("203.0.113.7", 32, at(60s), at(120s));

@@ -62,8 +62,8 @@ int main(int argc, char **argv)
     }
 
     for (std::uint64_t i = 0; i < sent; i++) {
-        const auto sender = sender_address(DISTRIBUTION_RANDOM,
-                                           static_cast<std::uint32_t>(next_random(state)));
+        const auto sender =
+            sender_address(DISTRIBUTION_RANDOM, static_cast<std::uint32_t>(next_random(state)));
         for (auto &block : blocks)
             block.count += (sender & block.mask) == block.first;
     }
