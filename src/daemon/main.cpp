@@ -155,7 +155,10 @@ int replay(const std::string &file, const ReplayRequest &request)
     if (!config)
         return fail_configuration(config.error());
     const auto done = replay_capture(*config, request, std::cout);
-    return done ? ok : fail(done.error());
+    if (done)
+        return ok;
+    return done.error().code == bad_configuration ? fail_configuration(done.error())
+                                                  : fail(done.error());
 }
 
 int dispatch(int argc, char **argv)
