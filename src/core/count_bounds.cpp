@@ -148,7 +148,7 @@ std::optional<Bounds> bound_network(const Ledger &ledger, const Asked &asked, st
         ledger.networks().count(asked.block, asked.monitor.window_seconds, oldest, newest);
     const auto count =
         static_cast<std::int64_t>(asked.event == Event::syn ? counts.syn : counts.dropped);
-    return Bounds{count, count, false, true};
+    return Bounds{.lower = count, .upper = count, .by_networks = true};
 }
 
 /// The spans that ask the same records of the same blocks together, so that what came under one

@@ -35,8 +35,9 @@ struct Asked {
 struct Bounds {
     std::int64_t lower = 0;
     std::int64_t upper = 0;
-    bool by_sources = false;  ///< and what reconcile() charged to families
-    bool by_prefixes = false; ///< or networks
+    bool by_sources = false; ///< and what reconcile() charged to families
+    bool by_prefixes = false;
+    bool by_networks = false; ///< of which no question reads what is new
 };
 
 /// Bounds hold as of the time up to which all records it rests on are complete. Between the

@@ -174,7 +174,7 @@ UnixTime Questions::time_of(const Asked &asked, const Bounds &bounds, bool sourc
 {
     UnixTime time = asked.now;
 
-    if (bounds.by_prefixes && !prefixes_read)
+    if (bounds.by_networks || (bounds.by_prefixes && !prefixes_read))
         time = std::min(time, prefixes_walked_at_);
     if (!bounds.by_sources)
         return time;

@@ -94,7 +94,7 @@ public:
     /// Records what the gate has just counted of the prefixes of a block, or of the one around
     /// it, if they are few enough to be read while somebody waits, and answers whether it did.
     /// Called after Gate::refresh(), so that no source is ahead of its prefix. Without it, SYNs
-    /// are as old as the walk.
+    /// are as old as the walk; those of a network are so with it as well.
     using RefreshPrefixes = std::function<bool(const Block &)>;
     void set_refresh_prefixes(RefreshPrefixes refresh) { refresh_prefixes_ = std::move(refresh); }
     /// Told around each round over the claimed sources, which takes several slices: what the

@@ -325,6 +325,25 @@ TEST_F(QuestionsTest, SaysItIsOldWhileSynsAreUnread)
     EXPECT_EQ(as_of(Event::syn), at(1'000)) << "it is charged now";
 }
 
+TEST_F(QuestionsTest, ANetworkIsAsOldAsItsWalkAlsoWhenPrefixesWereRead)
+{
+    const Block network = block("192.0.2.0/24");
+    const auto as_of = [&](const char *text, Event event) {
+        return count({.block = block(text), .monitor = "60,10", .event = event}).as_of;
+    };
+    gate.refreshes = true;
+    questions.set_prefixes_walked_at(at(995));
+    questions.set_refresh_prefixes([](const Block &) { return true; });
+    ledger.prefixes().set_since(at(0));
+    ledger.networks().begin(network, {}, at(0));
+    ledger.record_network(network, {.syn = 3, .dropped = 2}, at(990));
+
+    EXPECT_EQ(as_of("192.0.2.0/24", Event::syn), at(995));
+    EXPECT_EQ(as_of("192.0.2.0/24", Event::dropped), at(995));
+    EXPECT_EQ(as_of("192.0.2.0/24", Event::connections), at(1'000)) << "of its sources";
+    EXPECT_EQ(as_of("198.51.100.0/24", Event::syn), at(1'000)) << "of no network";
+}
+
 TEST_F(QuestionsTest, SinceIsTheLaterBeginning)
 {
     const CountQuestion question{.block = block("192.0.2.1"), .monitor = "60,10"};
