@@ -72,6 +72,7 @@ extern const Verb reload_verb;
 /// Checks for arguments that need no daemon to be found wrong.
 std::string check_block(const std::string &text);
 std::string check_listener(const std::string &text);
+/// How large a number may be, the daemon knows and says.
 std::string check_number(const std::string &text);
 std::string check_address(const std::string &text);
 std::string check_span(const std::string &text);

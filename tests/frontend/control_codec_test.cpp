@@ -242,6 +242,8 @@ const struct {
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=10000", 400, "from 0 to 9999"},
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=4294967296", 400, "from 0 to 9999"},
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&event=tea", 404, "there is no event 'tea'", "syn"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=99999999999", 400, "from 0 to 9999, not '999"},
+    {"GET", "/v1/top?rows=99999999999999999999", 400, "from 1 to 1000, not '999"},
     {"GET", "/v1/top?rows=0", 400, "from 1 to 1000"},
     {"GET", "/v1/top?rows=1001", 400, "from 1 to 1000"},
     {"GET", "/v1/top?by=name", 400, "expected connections, live or syn, not 'name'", "live"},
