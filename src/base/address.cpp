@@ -51,10 +51,14 @@ Result<SplitBlock> split_block(std::string_view text)
     // What counts is how the address was written: ::ffff:192.0.2.0 takes an IPv6 length.
     const bool written_as_ipv4 = address_text.find(':') == std::string_view::npos;
     const unsigned max = written_as_ipv4 ? 32 : 128;
-    const auto length = parse_number(text.substr(slash + 1), max);
-    if (!length)
+    const auto length_text = text.substr(slash + 1);
+    const auto length = parse_number(length_text, max);
+    // "/024" is 20 to those who read octal.
+    const bool has_leading_zero = length_text.size() > 1 && length_text.front() == '0';
+    if (!length || has_leading_zero)
         return Error{"'" + std::string(text) + "' is not a CIDR block: the length after '/' " +
-                     "must be a number from 0 to " + std::to_string(max)};
+                     "must be a number from 0 to " + std::to_string(max) +
+                     (length ? " without leading zeros" : "")};
     if (written_as_ipv4)
         return SplitBlock{*address, *length + ipv4_bits_before};
     if (address->is_ipv4() && *length < ipv4_bits_before)
