@@ -7,11 +7,22 @@
 namespace tallygate::cli {
 namespace {
 
-std::string show(const boost::json::object &answer)
+/// What becomes of it. Whoever asked for a trial of what is in force for good must hear that none
+/// has begun; the answer does not know who asked, and to the others it says nothing wrong.
+std::string outlook_text(const boost::json::object &answer)
 {
     const bool has_end = answer.contains("until") && answer.at("until").is_number();
-    return text_at(answer, "mode") + mode_origin_text(answer) + "\n" +
-           (has_end ? "confirm it with `tallygate mode " + text_at(answer, "mode") + "`\n" : "");
+    const auto mode = text_at(answer, "mode");
+    if (has_end)
+        return "confirm it with `tallygate mode " + mode + "`\n";
+    if (mode == "enforce")
+        return "in force for good: it is not on trial, and nothing takes it back by itself\n";
+    return "";
+}
+
+std::string show(const boost::json::object &answer)
+{
+    return text_at(answer, "mode") + mode_origin_text(answer) + "\n" + outlook_text(answer);
 }
 
 } // namespace

@@ -127,6 +127,11 @@ TEST_F(SafetyVerbs, ShowTheMode)
               "enforce (set by control, ada, until 2025-11-21 12:10:00 UTC, then observe; "
               "configured observe)\n"
               "confirm it with `tallygate mode enforce`\n");
+    answer_.body = R"({"schema":1,"mode":"enforce","by":"configuration","user":"",
+        "until":null,"then":null,"configured":"enforce"})";
+    EXPECT_EQ(run({"mode", "enforce", "--confirm", "10m"}).out,
+              "enforce\n"
+              "in force for good: it is not on trial, and nothing takes it back by itself\n");
     answer_.body = R"({"schema":1,"mode":"observe","by":"configuration","user":"",
         "until":null,"then":null,"configured":"observe"})";
     EXPECT_EQ(run({"mode", "observe"}).out, "observe\n");
