@@ -382,6 +382,15 @@ std::vector<ListEntry> Lists::of_origin(ListOrigin origin) const
     return entries;
 }
 
+std::vector<Block> Lists::blocks_of(ListKind kind, ListOrigin origin) const
+{
+    std::vector<Block> blocks;
+    for (const auto &[block, grounds] : changing_)
+        if (grounds.kind == kind && grounds.origin == origin)
+            blocks.push_back(block);
+    return blocks;
+}
+
 std::size_t Lists::count(ListKind kind) const
 {
     std::size_t sum = 0;

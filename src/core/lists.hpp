@@ -133,6 +133,8 @@ public:
     /// then the fixed ones; by block.
     std::vector<ListEntry> list(std::optional<ListKind> kind, std::size_t rows_max) const;
     std::vector<ListEntry> of_origin(ListOrigin origin) const;
+    /// Of control or protection, by block.
+    std::vector<Block> blocks_of(ListKind kind, ListOrigin origin) const;
     std::size_t count(ListKind kind) const;
     std::size_t count(ListKind kind, ListOrigin origin) const;
     std::size_t size() const { return fixed_.items().size() + changing_.size(); }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 namespace tallygate::core {
 namespace {
@@ -33,10 +35,77 @@ std::int64_t unit_of(char letter)
 Result<void> check_room(const Block &block, ListKind kind, const Lists &lists,
                         const ListPolicy &policy)
 {
-    if (lists.size() < policy.entries_max || lists.find_control(block, kind))
+    const auto kept = std::min(protection_places, policy.entries_max / 4);
+    if (lists.size() + kept < policy.entries_max || lists.find_control(block, kind))
         return {};
     return refuse(Refused::no_room, "the lists are full: gate.lists_max gives room for " +
-                                        std::to_string(policy.entries_max) + " entries");
+                                        std::to_string(policy.entries_max) + " entries, of which " +
+                                        std::to_string(kept) +
+                                        " are kept for addresses to be protected");
+}
+
+std::string blocks_text(const Lists &lists)
+{
+    return std::to_string(lists.count(ListKind::block, ListOrigin::control)) +
+           " blocks set by control";
+}
+
+std::string share_text(Family family)
+{
+    return family == Family::ipv4 ? "a sixteenth of all IPv4 addresses"
+                                  : "a sixteenth of the IPv6 addresses of 2000::/3";
+}
+
+bool has_too_many(const Lists &lists, const ListPolicy &policy)
+{
+    return lists.count(ListKind::block, ListOrigin::control) >= policy.blocks_max;
+}
+
+/// What `blocks` hold of a family, where 1 is what all of control's may hold. What lies in
+/// another one counts once.
+double share_of(std::vector<Block> blocks, Family family)
+{
+    const auto bits_most =
+        static_cast<int>(family == Family::ipv4 ? blocked_bits_ipv4 : blocked_bits_ipv6);
+    const Block *outer = nullptr;
+    double share = 0;
+    std::ranges::sort(blocks);
+    for (const auto &block : blocks) {
+        if (block.family() != family || (outer != nullptr && outer->contains(block)))
+            continue;
+        outer = &block;
+        share += std::ldexp(1.0, bits_most - static_cast<int>(block.text_length_bits()));
+    }
+    return share;
+}
+
+/// The family of which the blocks of control hold as much as they may.
+std::optional<Family> crowded_family(const Lists &lists)
+{
+    const auto blocks = lists.blocks_of(ListKind::block, ListOrigin::control);
+    for (const auto family : {Family::ipv4, Family::ipv6})
+        if (share_of(blocks, family) >= 1)
+            return family;
+    return std::nullopt;
+}
+
+Result<void> check_breaker(const Block &block, const Lists &lists, const ListPolicy &policy)
+{
+    if (lists.find_control(block, ListKind::block))
+        return {};
+    if (has_too_many(lists, policy))
+        return refuse(Refused::by_protection,
+                      "the circuit breaker is open: " + blocks_text(lists) +
+                          " are in force, and lists.blocks_max allows no more until some of them "
+                          "have ended");
+    auto blocks = lists.blocks_of(ListKind::block, ListOrigin::control);
+    blocks.push_back(block);
+    if (share_of(std::move(blocks), block.family()) <= 1)
+        return {};
+    return refuse(Refused::by_protection, "the circuit breaker is open for " + block.text() +
+                                              ": with it the blocks set by control would hold "
+                                              "more than " +
+                                              share_text(block.family()));
 }
 
 } // namespace
@@ -98,13 +167,8 @@ Result<void> may_block(const Block &block, const Lists &lists, const ListPolicy 
         return refuse(Refused::by_protection,
                       block.text() + " is allowed by the entry " + entry->block.text() + " of " +
                           grounds_text(entry->grounds) + ", and allow beats block");
-    const bool is_further = !lists.find_control(block, ListKind::block);
-    if (is_further && is_breaker_open(lists, policy))
-        return refuse(Refused::by_protection,
-                      "the circuit breaker is open: " +
-                          std::to_string(lists.count(ListKind::block, ListOrigin::control)) +
-                          " blocks set by control are in force, and lists.blocks_max allows no "
-                          "more until some of them have ended");
+    if (auto breaker = check_breaker(block, lists, policy); !breaker)
+        return breaker;
     return check_room(block, ListKind::block, lists, policy);
 }
 
@@ -125,7 +189,18 @@ std::optional<UnixTime> end_of(ListKind kind, std::optional<std::chrono::seconds
 
 bool is_breaker_open(const Lists &lists, const ListPolicy &policy)
 {
-    return lists.count(ListKind::block, ListOrigin::control) >= policy.blocks_max;
+    return has_too_many(lists, policy) || crowded_family(lists);
+}
+
+std::string breaker_text(const Lists &lists, const ListPolicy &policy)
+{
+    const auto family = has_too_many(lists, policy) ? std::nullopt : crowded_family(lists);
+    if (!family)
+        return blocks_text(lists) +
+               " are in force, and no more are taken until there are fewer than " +
+               std::to_string(policy.blocks_max);
+    return blocks_text(lists) + " hold " + share_text(*family) +
+           ", and no more are taken until some of them have ended";
 }
 
 std::string grounds_text(const Grounds &grounds)

@@ -31,6 +31,17 @@ struct ListPolicy {
     std::size_t entries_max = 1U << 20; ///< of all lists together
 };
 
+/// The second half of the circuit breaker: all blocks of control together hold no more addresses
+/// than one block of this length, a sixteenth of IPv4, and of the part of IPv6 that is given out
+/// (2000::/3). Counting entries alone, a few hundred wide ones would shut nearly everybody out.
+inline constexpr unsigned blocked_bits_ipv4 = 4;
+inline constexpr unsigned blocked_bits_ipv6 = 7;
+
+/// Of the entries that there is room for, those that control leaves to protection: operators
+/// that log in later, and addresses that the machine gets later. At most a quarter, so that
+/// small tables can be used as well.
+inline constexpr std::size_t protection_places = 128;
+
 inline constexpr std::chrono::seconds block_span_default{3'600};
 inline constexpr std::chrono::seconds span_max{366LL * 24 * 3'600};
 inline constexpr std::size_t reason_bytes_max = 200;
@@ -54,8 +65,10 @@ Result<void> may_allow(const Block &block, const Lists &lists, const ListPolicy 
 std::optional<UnixTime> end_of(ListKind kind, std::optional<std::chrono::seconds> span,
                                UnixTime now);
 
-/// Whether so many blocks are in force that control may add no other.
+/// Whether the blocks of control are so many, or so wide, that it may add no other.
 bool is_breaker_open(const Lists &lists, const ListPolicy &policy);
+/// Why, and what ends it: the rest of a sentence about the circuit breaker. It is open.
+std::string breaker_text(const Lists &lists, const ListPolicy &policy);
 
 /// "address of eth0 (protected)", "spamhaus drop (tallygate.toml:31:1)", "control".
 std::string grounds_text(const Grounds &grounds);

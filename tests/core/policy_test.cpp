@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "core/audit.hpp"
 #include "core/support.hpp"
 
@@ -100,16 +103,46 @@ TEST(Policy, AnAllowanceThatHasEndedProtectsNobody)
 TEST(Policy, FullListsTakeOnlyWhatTheyHave)
 {
     const auto lists = machine();
-    const ListPolicy full{.entries_max = lists.size()};
+    const ListPolicy full{.entries_max = lists.size() + 3};
     const auto refused = may_block(block("203.0.113.9"), lists, full, at(0));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, static_cast<int>(Refused::no_room));
     EXPECT_EQ(refused.error().message,
-              "the lists are full: gate.lists_max gives room for 9 entries");
+              "the lists are full: gate.lists_max gives room for 12 entries, of which 3 are kept "
+              "for addresses to be protected");
     EXPECT_TRUE(may_block(block("10.0.0.1"), lists, full, at(0)));
     EXPECT_FALSE(may_allow(block("203.0.113.9"), lists, full));
     EXPECT_TRUE(may_allow(block("198.51.100.0/28"), lists, full));
     EXPECT_TRUE(may_allow(block("203.0.113.9"), lists, {}));
+}
+
+const struct {
+    const char *name;
+    std::uint32_t entries;
+    std::size_t entries_max;
+    bool may;
+} room_cases[] = {
+    {"no place is left", 8, 8, false},
+    {"a small table keeps a quarter", 6, 8, false},
+    {"and gives the rest", 5, 8, true},
+    {"a large one keeps what protection may need", 1000 - protection_places, 1000, false},
+    {"and no more", 999 - protection_places, 1000, true},
+    {"one for a single entry", 0, 1, true},
+};
+
+TEST(Policy, ProtectionHasPlacesOfItsOwn)
+{
+    for (const auto &row : room_cases) {
+        SCOPED_TRACE(row.name);
+        FixedLists::Group group;
+        for (std::uint32_t i = 0; i < row.entries; i++)
+            group.blocks.push_back(Block{Address::from_ipv4(0x0a000000 + i), 128});
+        Lists lists;
+        lists.set_fixed(FixedLists{{group}});
+        const ListPolicy policy{.entries_max = row.entries_max};
+        EXPECT_EQ(bool(may_block(block("203.0.113.9"), lists, policy, at(0))), row.may);
+        EXPECT_EQ(bool(may_allow(block("203.0.113.9"), lists, policy)), row.may);
+    }
 }
 
 TEST(Policy, TheBreakerIsOpenWhileThereAreTooMany)
@@ -119,6 +152,69 @@ TEST(Policy, TheBreakerIsOpenWhileThereAreTooMany)
     EXPECT_TRUE(is_breaker_open(lists, {.blocks_max = 2}));
     lists.remove_control(block("10.0.0.2"), ListKind::block);
     EXPECT_FALSE(is_breaker_open(lists, {.blocks_max = 2}));
+}
+
+const struct {
+    const char *name;
+    std::vector<const char *> blocked;
+    const char *further;
+    const char *refused; ///< how much would be too much; empty: it may
+    bool is_open = false;
+} share_cases[] = {
+    {"half of it", {"16.0.0.0/5"}, "24.0.0.0/5", ""},
+    {"all of it, and one address", {"16.0.0.0/4"}, "32.0.0.1", "IPv4 addresses", true},
+    {"all of it, and a part of that", {"16.0.0.0/4"}, "17.0.0.0/8", "", true},
+    {"all of it, and the same again", {"16.0.0.0/4"}, "16.0.0.0/4", "", true},
+    {"all of it, and another family", {"16.0.0.0/4"}, "2001:db9::/32", "", true},
+    {"a part counts once", {"16.0.0.0/5", "17.0.0.0/8", "17.1.0.0/16"}, "24.0.0.0/5", ""},
+    {"around a part", {"17.0.0.0/8"}, "16.0.0.0/4", ""},
+    {"a little too wide", {"16.0.0.0/5", "32.0.0.0/16"}, "24.0.0.0/5", "IPv4 addresses"},
+    {"too wide by itself", {}, "32.0.0.0/3", "IPv4 addresses"},
+    {"half of it in IPv6", {"2400::/8"}, "2600::/8", ""},
+    {"all of it in IPv6", {"2400::/7"}, "2600::/16", "IPv6 addresses of 2000::/3", true},
+};
+
+TEST(Policy, TheBreakerCountsAddressesToo)
+{
+    const ListPolicy any_width{.widest_ipv4 = 0, .widest_ipv6 = 0};
+    for (const auto &row : share_cases) {
+        SCOPED_TRACE(row.name);
+        Lists lists;
+        for (const auto *cidr : row.blocked)
+            lists.add({block(cidr), {.origin = ListOrigin::control, .until = at(500)}});
+        EXPECT_EQ(is_breaker_open(lists, any_width), row.is_open);
+        const auto may = may_block(block(row.further), lists, any_width, at(100));
+        EXPECT_EQ(may ? "" : may.error().message,
+                  *row.refused == '\0'
+                      ? ""
+                      : "the circuit breaker is open for " + block(row.further).text() +
+                            ": with it the blocks set by control would hold more than a "
+                            "sixteenth of " +
+                            (row.further[4] == ':' ? "the " : "all ") + row.refused);
+        if (!may) {
+            EXPECT_EQ(may.error().code, static_cast<int>(Refused::by_protection));
+        }
+    }
+}
+
+TEST(Policy, OfTheWidestBlocksSixteenAreTaken)
+{
+    Lists lists;
+    unsigned taken = 0;
+    for (unsigned first = 1; first < 222; first++) {
+        const auto wide = block(std::to_string(first) + ".0.0.0/8");
+        if (!may_block(wide, lists, {}, at(0)))
+            continue;
+        lists.add({wide, {.origin = ListOrigin::control, .until = at(500)}});
+        taken++;
+    }
+    EXPECT_EQ(taken, 16U);
+    EXPECT_EQ(breaker_text(lists, {}), "16 blocks set by control hold a sixteenth of all IPv4 "
+                                       "addresses, and no more are taken until some of them have "
+                                       "ended");
+    EXPECT_EQ(breaker_text(lists, {.blocks_max = 16}),
+              "16 blocks set by control are in force, and no more are taken until there are "
+              "fewer than 16");
 }
 
 TEST(Policy, EveryBlockByHandHasAnEnd)
