@@ -13,6 +13,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr int schema = 1;
+
 std::string mode_text(core::Mode mode)
 {
     return std::string(core::mode_name(mode));
@@ -34,6 +36,16 @@ std::optional<core::UnixTime> time_at(const json::object &object, const char *ke
     if (value == nullptr || !value->is_int64())
         return std::nullopt;
     return core::UnixTime{std::chrono::nanoseconds{value->get_int64()}};
+}
+
+/// Whether save() may have written it. An end that cannot be read is not no end: a trial would
+/// become for good.
+bool is_ours(const json::object &object)
+{
+    const auto *version = object.if_contains("schema");
+    return version != nullptr && *version == schema && mode_at(object, "configured") &&
+           object.contains("mode") == mode_at(object, "mode").has_value() &&
+           object.contains("until_ns") == time_at(object, "until_ns").has_value();
 }
 
 } // namespace
@@ -143,7 +155,7 @@ void ModeKeeper::tell_gate()
 
 void ModeKeeper::save()
 {
-    json::object object{{"schema", 1}, {"configured", mode_text(configured_)}};
+    json::object object{{"schema", schema}, {"configured", mode_text(configured_)}};
     if (override_) {
         object["mode"] = mode_text(override_->mode);
         object["user"] = override_->user;
@@ -162,15 +174,14 @@ std::optional<ModeKeeper::Override> ModeKeeper::load()
     boost::system::error_code error;
     const auto value = json::parse(*bytes, error);
     const auto *object = error ? nullptr : value.if_object();
-    const auto configured = object != nullptr ? mode_at(*object, "configured") : std::nullopt;
-    if (!configured) {
+    if (object == nullptr || !is_ours(*object)) {
         file_.set_aside("it is not what this daemon writes");
         return std::nullopt;
     }
     const auto mode = mode_at(*object, "mode");
     if (!mode)
         return std::nullopt;
-    if (*configured != configured_) {
+    if (mode_at(*object, "configured") != configured_) {
         spdlog::info("the configuration's mode is another than when control set {}: {} holds",
                      mode_text(*mode), mode_text(configured_));
         return std::nullopt;

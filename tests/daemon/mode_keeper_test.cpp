@@ -168,7 +168,14 @@ TEST_F(ModeKeeperTest, AnotherModeInTheConfigurationTakesItsPlace)
 
 TEST_F(ModeKeeperTest, AFileThatIsNotOursIsKeptAside)
 {
-    for (const auto *text : {"", "{", "[]", "{\"schema\":1,\"configured\":\"drop\"}"}) {
+    for (const auto *text :
+         {"", "{", "[]", R"({"schema":1,"configured":"drop"})",
+          R"({"configured":"observe","mode":"enforce"})",
+          R"({"schema":2,"configured":"observe","mode":"enforce"})",
+          R"({"schema":1,"configured":"observe","mode":"drop"})",
+          R"({"schema":1,"configured":"observe","mode":"enforce","until_ns":"soon"})",
+          R"({"schema":1,"configured":"observe","mode":"enforce","until_ns":1e30})",
+          R"({"schema":1,"configured":"observe","mode":"enforce","until_ns":null})"}) {
         SCOPED_TRACE(text);
         keeper_->finish();
         ASSERT_TRUE(daemon::SnapshotFile(dir_ / "state", "mode.json").write(text));
