@@ -11,7 +11,7 @@ import unittest
 from fixture import SERVER_IPV4, SERVER_IPV6
 from flooding import HOT_SOURCES, FloodTest, limit
 from lab import machine
-from lab.gate import settle
+from lab.gate import TREE, settle
 
 ENFORCE = 'mode = "enforce"'
 GOOD = [f"192.0.2.{host}" for host in range(1, 201)]
@@ -27,6 +27,13 @@ frames = [frame(source, 40000 + number) for number, source in enumerate({sources
 sendp(frames, iface="world0", verbose=False)
 """
 FLOOD_SECONDS = float(os.environ.get("TALLYGATE_FLOOD_SECONDS", "8"))
+
+
+def readme_limits():
+    """The limits as an operator copies them from the README, without the lists behind them."""
+    section = (TREE / "README.md").read_text("utf-8").split("## Limits and lists\n")[1]
+    lines = [line[4:] for line in section.split("\n## ")[0].splitlines() if line.startswith("    ")]
+    return "\n" + "\n".join(lines).split("[[block]]", maxsplit=1)[0]
 
 
 class HotFlood(FloodTest):
@@ -131,6 +138,20 @@ class ForgedFlood(FloodTest):
         self.connect(victim, times=5)
         lists = self.gate.ask_json("block", "list")
         self.assertEqual(lists["entries"], [])
+
+    def test_nor_by_the_limits_that_the_readme_recommends(self):
+        self.start_gate(gate=ENFORCE, more=readme_limits())
+        victim = HOT_SOURCES[0]
+        self.link.add_clients([f"{source}/32" for source in HOT_SOURCES])
+        self.connect(victim)
+        flood = self.begin_flood("hot", seconds=4, rate=3000)
+        self.assert_soon(True, lambda: self.verdict("drop_source_rate") > 100,
+                         "those who have proven nothing are held")
+        self.connect(victim, times=20)
+        self.assertIsNone(flood.poll(), "while it lasted")
+        self.end_flood(flood)
+        self.assertEqual(self.gate.count(f"{victim}/32"), 21)
+        self.assertEqual(self.count_syn(victim, "dropped")["value"], 0)
 
 
 class Lease(FloodTest):
