@@ -61,6 +61,7 @@ Result<void> ListsKeeper::start(core::Gate &gate, Build build, core::ListPolicy 
 void ListsKeeper::take(core::ListPolicy policy, Groups groups)
 {
     policy_ = policy;
+    loading_problem_.reset();
     if (swap_.valid())
         next_groups_ = std::move(groups);
     else
@@ -109,11 +110,10 @@ Result<void> ListsKeeper::put_in_force(Built &built)
     auto published = built.publish ? (*built.publish)() : Result<void>{built.publish.error()};
     if (published) {
         lists_.set_fixed(built.lists.release_fixed());
-        const auto lacking = lists_.refresh(touched_);
-        if (!lacking.empty())
-            published = gate_->change_lists(lacking.put, lacking.removed);
+        published = catch_up();
+    } else {
+        touched_.clear();
     }
-    touched_.clear();
     if (!published) {
         problem_ = "the new lists are not in force: " + published.error().message;
         spdlog::error("{}", *problem_);
@@ -126,6 +126,17 @@ Result<void> ListsKeeper::put_in_force(Built &built)
         spdlog::info("lists: {}, taken in {} ms", counts_text(),
                      std::chrono::duration_cast<std::chrono::milliseconds>(built.took).count());
     return {};
+}
+
+/// What the gate does not take stays touched, for tick() to try again.
+Result<void> ListsKeeper::catch_up()
+{
+    const auto lacking = lists_.refresh(touched_);
+    auto told =
+        lacking.empty() ? Result<void>{} : gate_->change_lists(lacking.put, lacking.removed);
+    if (told)
+        touched_.clear();
+    return told;
 }
 
 std::string ListsKeeper::counts_text() const
@@ -152,15 +163,14 @@ void ListsKeeper::protect(std::vector<Protected> addresses)
 
 void ListsKeeper::protect_operator(const Address &address)
 {
-    if (std::ranges::find(operators_, address) != operators_.end())
-        return;
+    std::erase(operators_, address);
     operators_.push_back(address);
     if (operators_.size() > operators_max)
         operators_.pop_front();
     apply_protection();
 }
 
-void ListsKeeper::apply_protection()
+std::vector<ListEntry> ListsKeeper::protection() const
 {
     std::map<Block, std::string> reasons;
     const auto add = [&](const Block &block, const std::string &reason) {
@@ -173,23 +183,37 @@ void ListsKeeper::apply_protection()
         add(Block{each, 128}, "connection of an operator");
 
     std::vector<ListEntry> entries;
-    std::vector<Block> touched;
-    for (const auto &[block, reason] : reasons) {
+    for (const auto &[block, reason] : reasons)
         entries.push_back({block,
                            {.kind = ListKind::allow,
                             .origin = ListOrigin::protection,
                             .reason = reason,
                             .added = begun_}});
-        touched.push_back(block);
-    }
-    for (const auto &entry : lists_.of_origin(ListOrigin::protection))
-        touched.push_back(entry.block);
+    return entries;
+}
+
+/// What the gate does not take is not in the books either: they would call somebody protected
+/// who is not, and nobody would try again. tick() does.
+void ListsKeeper::apply_protection()
+{
+    auto entries = protection();
+    const auto before = lists_.of_origin(ListOrigin::protection);
+    std::vector<Block> touched;
+    for (const auto &each : {before, entries})
+        for (const auto &entry : each)
+            touched.push_back(entry.block);
     const auto told =
         tell_gate(lists_.replace(ListOrigin::protection, std::move(entries)), touched);
-    if (told)
+    if (told) {
+        if (std::exchange(protection_problem_, std::nullopt))
+            spdlog::info("protected addresses are all allowed again");
         return;
-    problem_ = "protected addresses are not all allowed: " + told.error().message;
-    spdlog::error("{}", *problem_);
+    }
+    lists_.replace(ListOrigin::protection, before);
+    auto sentence = "protected addresses are not all allowed: " + told.error().message;
+    if (protection_problem_ != sentence)
+        spdlog::error("{}", sentence);
+    protection_problem_ = std::move(sentence);
 }
 
 void ListsKeeper::note(const core::Requester &who, const char *action, const Block &block,
@@ -273,7 +297,11 @@ void ListsKeeper::tick()
     file_.tick();
     if (swap_.valid() && swap_.wait_for(0s) == std::future_status::ready)
         end_swap(swap_.get());
+    if (!swap_.valid() && !touched_.empty() && catch_up())
+        problem_.reset();
     expire();
+    if (protection_problem_)
+        apply_protection();
     watch_breaker();
 }
 
@@ -330,7 +358,28 @@ void ListsKeeper::load()
     }
     const auto now = clock_.now();
     std::erase_if(*entries, [&](const ListEntry &each) { return !each.grounds.in_force_at(now); });
+    drop_too_wide(*entries);
     lists_.replace(ListOrigin::control, std::move(*entries));
+    if (loading_problem_)
+        save();
+}
+
+/// The configuration may have become stricter since they were set; or somebody has written the
+/// file by hand.
+void ListsKeeper::drop_too_wide(std::vector<ListEntry> &entries)
+{
+    std::erase_if(entries, [&](const ListEntry &each) {
+        const auto fits = each.grounds.kind == ListKind::block
+                              ? core::check_width(each.block, policy_)
+                              : Result<void>{};
+        if (fits)
+            return false;
+        loading_problem_ =
+            "a block that control had set is no longer in force: " + fits.error().message;
+        spdlog::warn("{}", *loading_problem_);
+        note({}, "block_remove", each.block, {end_text(each.grounds), ""}, fits.error().message);
+        return true;
+    });
 }
 
 void ListsKeeper::save()
@@ -355,16 +404,13 @@ frontend::ListFacts ListsKeeper::facts() const
 std::vector<std::string> ListsKeeper::warnings() const
 {
     std::vector<std::string> all;
-    if (problem_)
-        all.push_back(*problem_);
+    for (const auto &problem : {problem_, protection_problem_, loading_problem_})
+        if (problem)
+            all.push_back(*problem);
     if (file_.warning())
         all.push_back(*file_.warning());
     if (facts().is_breaker_open)
-        all.push_back("the circuit breaker is open: " +
-                      std::to_string(lists_.count(ListKind::block, ListOrigin::control)) +
-                      " blocks set by control are in force, and no more are taken until there "
-                      "are fewer than " +
-                      std::to_string(policy_.blocks_max));
+        all.push_back("the circuit breaker is open: " + core::breaker_text(lists_, policy_));
     return all;
 }
 

@@ -51,7 +51,8 @@ public:
 
     /// Puts these in the place of those it was told before.
     void protect(std::vector<Protected> addresses);
-    /// For as long as this lives, besides. Of too many the oldest are forgotten.
+    /// For as long as this lives, besides. Of too many those are forgotten that were told longest
+    /// ago.
     void protect_operator(const Address &address);
 
     /// As frontend::Actions has them.
@@ -79,12 +80,15 @@ private:
     void begin_swap(Groups groups);
     void end_swap(Built built);
     Result<void> put_in_force(Built &built);
+    Result<void> catch_up();
     Result<void> tell_gate(const core::Lists::Change &change, const std::vector<Block> &touched);
     std::string counts_text() const;
+    std::vector<core::ListEntry> protection() const;
     void apply_protection();
     void expire();
     void watch_breaker();
     void load();
+    void drop_too_wide(std::vector<core::ListEntry> &entries);
     void save();
     void note(const core::Requester &who, const char *action, const Block &block,
               std::pair<std::string, std::string> from_to, std::string result);
@@ -97,13 +101,15 @@ private:
     core::ListPolicy policy_;
     core::Lists lists_;
     std::vector<Protected> own_;
-    std::deque<Address> operators_; ///< the oldest first
+    std::deque<Address> operators_; ///< who was told last is the last
     core::UnixTime begun_;
 
     std::future<Built> swap_;
     std::optional<Groups> next_groups_;  ///< came while a swap was under way
-    std::vector<Block> touched_;         ///< changed since the swap began
-    std::optional<std::string> problem_; ///< of the last swap, or of the gate
+    std::vector<Block> touched_;         ///< changed since the swap began, and not yet in it
+    std::optional<std::string> problem_; ///< of the last swap
+    std::optional<std::string> protection_problem_;
+    std::optional<std::string> loading_problem_; ///< until a reload
     std::optional<core::UnixTime> swapped_at_;
     std::chrono::nanoseconds swap_last_{0};
     bool was_breaker_open_ = false;

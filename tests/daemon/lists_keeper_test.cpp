@@ -218,6 +218,24 @@ TEST_F(ListsKeeperTest, AReloadTakesTheNewListsWithWhatControlSetMeanwhile)
     EXPECT_EQ(gate_.listed.at(block("100.64.9.9")).allow_until, ListNode::for_good);
 }
 
+TEST_F(ListsKeeperTest, WhatNewListsLackIsTriedAgain)
+{
+    start();
+    hold_ = std::make_unique<std::promise<void>>();
+    keeper_->take(policy_, drop_list({block("100.64.0.0/16")}));
+    keeper_->protect_operator(*Address::parse("100.64.9.9"));
+    gate_.lists_fail = true;
+    hold_->set_value();
+    keeper_->finish();
+    EXPECT_FALSE(gate_.listed.contains(block("100.64.9.9")));
+    EXPECT_THAT(keeper_->warnings(), ElementsAre(HasSubstr("No space left")));
+    gate_.lists_fail = false;
+    keeper_->tick();
+    expect_in_force();
+    EXPECT_TRUE(gate_.listed.contains(block("100.64.9.9")));
+    EXPECT_THAT(keeper_->warnings(), IsEmpty());
+}
+
 TEST_F(ListsKeeperTest, OfTwoReloadsTheLastOneCounts)
 {
     start();
@@ -284,6 +302,88 @@ TEST_F(ListsKeeperTest, OperatorsStayProtectedAndTheOldestOfTooManyDoesNot)
         keeper_->protect_operator(Address::from_ipv4(0x0a000000 + i));
     EXPECT_TRUE(add("203.0.113.0/24"));
     expect_in_force();
+}
+
+TEST_F(ListsKeeperTest, AnOperatorWhoWritesAgainIsNoLongerTheOldest)
+{
+    start();
+    const auto operator_at = [](std::uint32_t i) { return Address::from_ipv4(0x0a000000 + i); };
+    for (std::uint32_t i = 0; i < ListsKeeper::operators_max; i++)
+        keeper_->protect_operator(operator_at(i));
+    keeper_->protect_operator(operator_at(0));
+    keeper_->protect_operator(*Address::parse("203.0.113.9"));
+    EXPECT_TRUE(gate_.listed.contains(Block{operator_at(0), 128}));
+    EXPECT_FALSE(gate_.listed.contains(Block{operator_at(1), 128}));
+    EXPECT_TRUE(gate_.listed.contains(Block{operator_at(2), 128}));
+    expect_in_force();
+}
+
+TEST_F(ListsKeeperTest, ProtectionThatTheGateDoesNotTakeIsTriedAgain)
+{
+    start();
+    gate_.lists_fail = true;
+    keeper_->protect_operator(*Address::parse("203.0.113.50"));
+    keeper_->protect({{block("192.0.2.26"), "address of eth1"}});
+    keeper_->tick();
+    expect_in_force();
+    EXPECT_TRUE(gate_.listed.contains(block("192.0.2.25"))) << "whom it had it keeps";
+    EXPECT_THAT(keeper_->warnings(), ElementsAre("protected addresses are not all allowed: write "
+                                                 "to lists: No space left on device"));
+    gate_.lists_fail = false;
+    keeper_->tick();
+    expect_in_force();
+    EXPECT_EQ(gate_.listed.at(block("203.0.113.50")).allow_until, ListNode::for_good);
+    EXPECT_TRUE(gate_.listed.contains(block("192.0.2.26")));
+    EXPECT_FALSE(gate_.listed.contains(block("192.0.2.25")));
+    EXPECT_THAT(keeper_->warnings(), IsEmpty());
+}
+
+TEST_F(ListsKeeperTest, ControlLeavesRoomForAnOperator)
+{
+    policy_ = {.entries_max = 8};
+    start();
+    std::size_t taken = 0;
+    for (std::uint32_t i = 0; i < 8; i++)
+        taken += add(Address::from_ipv4(0x0a000000 + i).text().c_str()) ? 1 : 0;
+    EXPECT_EQ(taken, 5U) << "beside its own address";
+    keeper_->protect_operator(*Address::parse("203.0.113.50"));
+    EXPECT_LE(gate_.listed.size(), policy_.entries_max);
+}
+
+TEST_F(ListsKeeperTest, ASavedBlockThatIsWiderThanMayBeIsNotTaken)
+{
+    start();
+    ASSERT_TRUE(add("10.0.0.0/8"));
+    ASSERT_TRUE(add("203.0.113.0/24"));
+    ASSERT_TRUE(add("100.0.0.0/8", {}, ListKind::allow));
+    policy_.widest_ipv4 = 16;
+    start();
+    expect_in_force();
+    EXPECT_FALSE(gate_.listed.contains(block("10.0.0.0/8")));
+    EXPECT_TRUE(gate_.listed.contains(block("203.0.113.0/24")));
+    EXPECT_TRUE(gate_.listed.contains(block("100.0.0.0/8"))) << "an allowance may be wide";
+    const std::string why = "10.0.0.0/8 is wider than /16, the widest that lists.widest_ipv4 lets "
+                            "anybody block";
+    EXPECT_THAT(keeper_->warnings(),
+                ElementsAre("a block that control had set is no longer in force: " + why));
+    EXPECT_EQ(audited().back(), "block_remove 10.0.0.0/8: until 2025-11-21T13:00:00Z (spam run) "
+                                "-> : " +
+                                    why);
+    keeper_->take(policy_, {});
+    keeper_->finish();
+    EXPECT_THAT(keeper_->warnings(), IsEmpty());
+}
+
+TEST_F(ListsKeeperTest, WideBlocksOpenTheBreakerToo)
+{
+    policy_ = {.widest_ipv4 = 4};
+    start();
+    ASSERT_TRUE(add("16.0.0.0/4"));
+    EXPECT_FALSE(add("203.0.113.9"));
+    EXPECT_TRUE(keeper_->facts().is_breaker_open);
+    EXPECT_THAT(keeper_->warnings(),
+                ElementsAre(HasSubstr("the circuit breaker is open: 1 blocks set by control hold a "
+                                      "sixteenth of all IPv4 addresses")));
 }
 
 TEST_F(KeeperTest, ALineIsAddedForEachRecordAndAFailureIsCounted)
