@@ -310,7 +310,9 @@ TEST_F(ListsKeeperTest, AnOperatorWhoWritesAgainIsNoLongerTheOldest)
     const auto operator_at = [](std::uint32_t i) { return Address::from_ipv4(0x0a000000 + i); };
     for (std::uint32_t i = 0; i < ListsKeeper::operators_max; i++)
         keeper_->protect_operator(operator_at(i));
-    keeper_->protect_operator(operator_at(0));
+    for (int i = 0; i < 3; i++)
+        keeper_->protect_operator(operator_at(0));
+    EXPECT_TRUE(gate_.listed.contains(Block{operator_at(1), 128})) << "it takes one place";
     keeper_->protect_operator(*Address::parse("203.0.113.9"));
     EXPECT_TRUE(gate_.listed.contains(Block{operator_at(0), 128}));
     EXPECT_FALSE(gate_.listed.contains(Block{operator_at(1), 128}));
