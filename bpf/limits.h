@@ -28,7 +28,7 @@ struct weighing {
     __u32 ipv6;
     __u64 now;
     __u64 claim_due_ns; /* of the source's claim; 0: it has none */
-    __u64 live;         /* of a proven source */
+    __s64 live;         /* of a proven source; for a moment it may be below 0 */
     __u32 proven;
     __u32 enforcing;
     /* What came of it. */
@@ -146,7 +146,7 @@ __noinline int weigh_rule(struct weighing *syn, __u64 rule_word)
     if (!syn || !limit || !holds(limit, syn))
         return 0;
     if (syn->pass == WEIGH_CHECK && rule.is_source && limit->has_live_max && syn->proven &&
-        syn->live >= limit->live_max && reject(syn, limit, id, TG_DROP_SOURCE_LIVE))
+        syn->live >= (__s64)limit->live_max && reject(syn, limit, id, TG_DROP_SOURCE_LIVE))
         return 1;
     if (!limit->interval_ns)
         return 0;
@@ -171,7 +171,7 @@ static __always_inline bool is_for_service(const struct tg_limit *limit, __u16 s
 }
 
 /* One limit of one network that has `live` open. */
-__noinline int weigh_network_rule(struct weighing *syn, __u32 rule_word, __u64 live)
+__noinline int weigh_network_rule(struct weighing *syn, __u32 rule_word, __s64 live)
 {
     struct tg_network_rule rule;
     const struct tg_limit *limit;
@@ -184,7 +184,7 @@ __noinline int weigh_network_rule(struct weighing *syn, __u32 rule_word, __u64 l
     limit = id ? bpf_map_lookup_elem(&limits, &id) : NULL;
     if (!syn || !limit || !is_for_service(limit, syn->key.service) || !holds(limit, syn))
         return 0;
-    if (syn->pass == WEIGH_CHECK && limit->has_live_max && live >= limit->live_max &&
+    if (syn->pass == WEIGH_CHECK && limit->has_live_max && live >= (__s64)limit->live_max &&
         reject(syn, limit, id, TG_DROP_NETWORK_LIVE))
         return 1;
     budget = limit->interval_ns ? find_budget(rule.budget) : NULL;

@@ -13,6 +13,12 @@
 
 #define REPEATS_GATHERED_MAX 256 /* then they go into the tables: readers see them at last */
 
+/*
+ * So long a rejection is not worked out again, however long it will hold: who proves himself
+ * meanwhile is told from who did not, and whatever else is overlooked here is soon over.
+ */
+#define REJECTION_NS (100 * 1000 * 1000ULL)
+
 static __always_inline struct tg_repeat *find_repeat(__u64 prefix)
 {
     __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + (mix(0, prefix) >> 32) % TG_REPEATS;
@@ -33,12 +39,13 @@ static __always_inline void end_move(struct tg_repeat *repeat)
 
 static __always_inline void add_rejected_claim(const struct tg_repeat *repeat)
 {
+    struct tg_source_key source = source_key_of(&repeat->client, repeat->service);
     struct tg_claims *bucket = find_bucket(repeat->place / TG_BUCKET_WAYS);
     struct tg_claim_state *state;
     __u32 way = repeat->place % TG_BUCKET_WAYS;
 
     /* Not if the way is another's by now: the prefix knows them, and nobody by name. */
-    if (!bucket || !is_same_addr(&bucket->sources[way], &repeat->source.addr))
+    if (!bucket || !is_same_addr(&bucket->sources[way], &source.addr))
         return;
     state = &bucket->states[way];
     __sync_fetch_and_add(&state->syn, repeat->rejected);
@@ -99,14 +106,14 @@ __noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix)
 }
 
 static __always_inline bool is_still_rejected(const struct tg_repeat *repeat,
-                                              const struct tg_source_key *key, __u64 now,
-                                              __u32 generation)
+                                              const struct tg_addr *client, __u16 service,
+                                              __u64 now, __u32 generation)
 {
     return now < repeat->until_ns && repeat->generation == generation &&
-           repeat->source.service == key->service && is_same_addr(&repeat->source.addr, &key->addr);
+           repeat->service == service && is_same_addr(&repeat->client, client);
 }
 
-/* The source that `repeat` rejects has sent another SYN. */
+/* The client that `repeat` rejects has sent another SYN. */
 static __always_inline void count_repeat(struct tg_repeat *repeat, __u64 prefix)
 {
     if (++repeat->rejected >= REPEATS_GATHERED_MAX)

@@ -125,13 +125,17 @@ static __always_inline void ask_limits(struct weighing *letter, const struct sen
 
 /* Remembers a rejection that will hold for a while, so that the next of them costs little. */
 static __always_inline void remember_rejection(struct tg_repeat *repeat,
+                                               const struct tg_addr *client,
                                                const struct sender *sender,
                                                const struct weighing *letter, __u32 generation)
 {
+    __u64 until_ns = letter->now + REJECTION_NS;
+
     move_rejected(repeat);
-    repeat->source = sender->key;
+    repeat->client = *client;
+    repeat->service = sender->key.service;
     repeat->generation = generation;
-    repeat->until_ns = letter->until_ns;
+    repeat->until_ns = letter->until_ns < until_ns ? letter->until_ns : until_ns;
     repeat->network = sender->network;
     repeat->verdict = letter->verdict;
     repeat->limit = letter->limit;
@@ -187,6 +191,8 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
     struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask};
     struct tg_claims *bucket = find_bucket(sender.bucket);
     struct weighing letter = {.key = *key, .ipv6 = is_ipv6(client), .now = now};
+    /* Before the lists are asked: what changes meanwhile must end what is remembered here. */
+    __u32 generation = *(const volatile __u32 *)&settings->generation;
     bool enforcing = is_enforcing(settings, now);
     enum tg_verdict verdict;
 
@@ -202,7 +208,7 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
     count_limit(letter.limit, verdict);
     count_source(&sender, bucket, verdict);
     if (repeat && tg_verdict_drops(verdict) && letter.until_ns)
-        remember_rejection(repeat, &sender, &letter, settings->generation);
+        remember_rejection(repeat, client, &sender, &letter, generation);
     return verdict;
 }
 
@@ -221,7 +227,8 @@ __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
     key = source_key_of(&facts->ends.client, service);
     repeat = find_repeat(prefix);
     now = now_ns();
-    if (repeat && is_still_rejected(repeat, &key, now, settings->generation) &&
+    if (repeat &&
+        is_still_rejected(repeat, &facts->ends.client, service, now, settings->generation) &&
         is_enforcing(settings, now)) {
         verdict = repeat->verdict;
         count_totals(&key, repeat->network, verdict);

@@ -316,16 +316,18 @@ TG_ABI_SIZE(struct tg_ipv6_prefixes, 64);
  * one prefix, spread over many queues, writes into no shared line. `sequence` is odd while the
  * counts move to the tables: a reader adds them if it has not changed meanwhile.
  *
- * A rejection stays valid until `until_ns`, under the same generation.
+ * A rejection stays valid until `until_ns`, a moment, under the same generation.
  */
 struct tg_repeat {
     __u32 sequence;
     __u32 prefix_syn; /* not yet in the prefixes */
     __u64 prefix;     /* IPv4: its /24's number << 8 | 2; IPv6: as in tg_ipv6_prefixes; 0: none */
-    struct tg_source_key source;
+    struct tg_addr client; /* whole: its neighbour in the same /64 may be allowed */
+    __u16 service;
+    __u16 reserved_service;
     __u32 generation;
     __u64 until_ns; /* 0: nobody is rejected here */
-    __u32 rejected; /* SYNs of this source, dropped, and not yet in its claim or slot */
+    __u32 rejected; /* SYNs of this client, dropped, and not yet in its claim or slot */
     __u32 network;
     __u32 place; /* a slot if it is proven, else bucket * TG_BUCKET_WAYS + way, or all ones */
     __u8 verdict;

@@ -8,6 +8,7 @@
 
 #include <tallygate/abi.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -39,9 +40,15 @@ public:
     std::vector<Residual> read() const;
 
 private:
-    explicit RepeatsReader(MappedArray<tg_repeat> repeats) : repeats_(std::move(repeats)) {}
+    RepeatsReader(MappedArray<tg_repeat> repeats, std::array<__be32, 2> ipv6_source_mask)
+        : repeats_(std::move(repeats)), ipv6_source_mask_(ipv6_source_mask)
+    {
+    }
+
+    tg_source_key cut_to_source(tg_source_key client) const;
 
     MappedArray<tg_repeat> repeats_;
+    std::array<__be32, 2> ipv6_source_mask_;
 };
 
 /// Sums of tables and residuals. `key_of` says where a residual belongs (an optional), `read` what

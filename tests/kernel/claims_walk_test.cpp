@@ -56,8 +56,8 @@ protected:
     tg_repeat held_back(const std::string &source, std::uint32_t rejected) const
     {
         tg_repeat repeat{};
-        repeat.source = {
-            .addr = kernel::from_address(address(source)), .service = smtp, .reserved = 0};
+        repeat.client = kernel::from_address(address(source));
+        repeat.service = smtp;
         repeat.place = find_claim(source).value_or(RepeatsReader::no_place);
         repeat.rejected = rejected;
         return repeat;
@@ -212,9 +212,9 @@ TEST_F(Claims, DoNotTakeWhatIsHeldBackOfOthers)
         {"a source's that has no way",
          [](tg_repeat &repeat) { repeat.place = RepeatsReader::no_place; }},
         {"a source's that has lost its way",
-         [](tg_repeat &repeat) { repeat.source.addr.words[3] ^= 1; }},
+         [](tg_repeat &repeat) { repeat.client.words[3] ^= 1; }},
         {"the same source's at another service",
-         [](tg_repeat &repeat) { repeat.source.service = submission; }},
+         [](tg_repeat &repeat) { repeat.service = submission; }},
         {"a place beyond the table", [](tg_repeat &repeat) { repeat.place = 1024; }},
     };
     auto walk = open_claims();

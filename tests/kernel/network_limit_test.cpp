@@ -85,6 +85,15 @@ TEST_F(NetworkLimits, HoldWhatANetworkHasOpenWithAllThatIsInside)
     EXPECT_STREQ(verdict_name(send_syn("10.1.9.9", 4)), "drop_network_live");
 }
 
+TEST_F(NetworkLimits, ALiveCountBelow0IsNotAHugeOne)
+{
+    limit_network(holding(2), outer);
+    auto node = *get<tg_network_node>(maps().network_nodes, std::uint32_t{outer});
+    node.live = -1; // a flow closed that was counted nowhere: for a moment, after a reload
+    put(maps().network_nodes, std::uint32_t{outer}, node);
+    EXPECT_STREQ(verdict_name(send_syn("10.1.2.3")), "pass_syn");
+}
+
 TEST_F(NetworkLimits, SeveralStandOnOneNetworkAndEachHasItsOwnDryRun)
 {
     auto dry = per_second(1, 1);

@@ -37,7 +37,7 @@ protected:
         for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
             const auto repeat = *get<tg_repeat>(maps().repeats, i);
             EXPECT_EQ(repeat.sequence % 2, 0u);
-            if (std::memcmp(&repeat.source.addr, &addr, sizeof(addr)) == 0)
+            if (std::memcmp(&repeat.client, &addr, sizeof(addr)) == 0)
                 sum += repeat.rejected;
         }
         return sum;
@@ -128,6 +128,39 @@ TEST_F(Repeats, AreOfOneServiceAlone)
     conversation.server_port = 587;
     EXPECT_STREQ(verdict_name(send(conversation.packet({client, syn, 0, 0, 0, TG_PASS_SYN}))),
                  "pass_syn");
+}
+
+TEST_F(Repeats, AreOfOneAddressAloneAndNotOfItsWholeIpv6Network)
+{
+    list("2001:db8:bad::1", 128, 0, ~std::uint64_t{0});
+    list("2001:db8:bad::2", 128, ~std::uint64_t{0}, 0);
+    send_syns("2001:db8:bad::1", 5);
+    EXPECT_EQ(waiting("2001:db8:bad::1"), 4u);
+    for (const char *other : {"2001:db8:bad::2", "2001:db8:bad::3"})
+        EXPECT_STREQ(verdict_name(send_syn(other)), "pass_syn") << other;
+
+    limit_source({.interval_ns = 3600 * second_ns, .burst = 1}, TG_FAMILY_IPV6);
+    send_syns("2001:db8:bad::4", 5);
+    EXPECT_STREQ(verdict_name(send_syn("2001:db8:bad::4")), "drop_source_rate");
+    EXPECT_STREQ(verdict_name(send_syn("2001:db8:bad::2")), "pass_syn") << "it is allowed";
+}
+
+TEST_F(Repeats, OfAnIpv6ClientAreWithItsSource)
+{
+    limit_source(per_second(1, 1), TG_FAMILY_IPV6);
+    send_syns("2001:db8:bad::1", 2 + gathered_max);
+    EXPECT_EQ(waiting("2001:db8:bad::1"), 0u);
+    EXPECT_EQ(claim("2001:db8:bad::")->syn, 2u + gathered_max);
+    EXPECT_EQ(claim("2001:db8:bad::")->dropped, 1u + gathered_max);
+}
+
+TEST_F(Repeats, EndSoonAfterTheSourceHasProvenItself)
+{
+    limit_source({.interval_ns = 3600 * second_ns, .burst = 1, .who = TG_WHO_CLAIMED});
+    send_syns("192.0.2.10", 2);
+    EXPECT_STREQ(verdict_name(connect("192.0.2.10")), "drop_source_rate");
+    set_clock(1h + 101ms);
+    EXPECT_STREQ(verdict_name(send_syn("192.0.2.10", 3)), "pass_syn");
 }
 
 } // namespace
