@@ -32,10 +32,15 @@ std::int64_t unit_of(char letter)
     }
 }
 
+std::size_t kept_for_protection(const ListPolicy &policy)
+{
+    return std::min(protection_places, policy.entries_max / 4);
+}
+
 Result<void> check_room(const Block &block, ListKind kind, const Lists &lists,
                         const ListPolicy &policy)
 {
-    const auto kept = std::min(protection_places, policy.entries_max / 4);
+    const auto kept = kept_for_protection(policy);
     if (lists.size() + kept < policy.entries_max || lists.find_control(block, kind))
         return {};
     return refuse(Refused::no_room, "the lists are full: gate.lists_max gives room for " +
@@ -140,6 +145,11 @@ Result<void> check_reason(std::string_view reason)
                                               " bytes: at most " +
                                               std::to_string(reason_bytes_max) + " are kept");
     return {};
+}
+
+std::size_t places_kept(const ListPolicy &policy)
+{
+    return std::min(policy.entries_max, kept_for_protection(policy) + policy.set_by_control);
 }
 
 Result<void> check_width(const Block &block, const ListPolicy &policy)

@@ -29,6 +29,7 @@ struct ListPolicy {
     unsigned widest_ipv6 = 16;
     std::size_t blocks_max = 1'000;     ///< of control, in force at once: the circuit breaker
     std::size_t entries_max = 1U << 20; ///< of all lists together
+    std::size_t set_by_control = 0;     ///< of them, which the configuration must leave room for
 };
 
 /// The second half of the circuit breaker: all blocks of control together hold no more addresses
@@ -41,6 +42,9 @@ inline constexpr unsigned blocked_bits_ipv6 = 7;
 /// that log in later, and addresses that the machine gets later. At most a quarter, so that
 /// small tables can be used as well.
 inline constexpr std::size_t protection_places = 128;
+
+/// Of those that `policy` has, how many the configuration leaves to protection and control.
+std::size_t places_kept(const ListPolicy &policy);
 
 inline constexpr std::chrono::seconds block_span_default{3'600};
 inline constexpr std::chrono::seconds span_max{366LL * 24 * 3'600};

@@ -99,6 +99,7 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
     auto options = make_gate_options(config_);
     mode_.restore(options.mode);
     options.mode = mode_.mode();
+    options.begin_observing = true;
     proven_.configure(config_.state.remember_proven);
     options.proven_before = proven_.load(config_.gate.sources_max);
     auto gate = kernel::KernelGate::start(options, [this](const core::SourceChange &change) {
@@ -107,9 +108,12 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
     if (!gate)
         return gate.error();
     gate_ = std::move(*gate);
-    mode_.take_gate(*gate_);
-    if (const auto started = start_lists(std::move(groups)); !started)
+    if (const auto started = start_lists(std::move(groups)); !started) {
+        // Nobody is dropped where we cannot say who must not be.
+        gate_->set_mode(core::Mode::observe, std::nullopt);
         return started;
+    }
+    mode_.take_gate(*gate_);
     questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
     questions_->set_services(gate_->service_ids());
     if (!gate_->maps_adopted())
@@ -260,6 +264,8 @@ Result<void> Daemon::reload(const core::Requester &who)
         return refuse(fits.error(), mistake);
     auto policy = list_policy(*config);
     policy.entries_max = gate_->lists_max();
+    for (const auto kind : {core::ListKind::allow, core::ListKind::block})
+        policy.set_by_control += lists_.lists().count(kind, core::ListOrigin::control);
     auto groups = load_list_groups(*config, policy, clock_.now());
     if (!groups)
         return refuse(groups.error(), mistake);

@@ -25,10 +25,26 @@ core::Grounds grounds_of(const config::Config &config, const config::ListSource 
     return grounds;
 }
 
+/// What the configuration may list, and how that comes about.
+struct Room {
+    std::size_t entries_max;
+    std::string setting;
+
+    explicit Room(const core::ListPolicy &policy)
+    {
+        const auto kept = core::places_kept(policy);
+        entries_max = policy.entries_max - kept;
+        setting = "gate.lists_max";
+        if (kept != 0)
+            setting += " less " + std::to_string(kept) + " kept for protection and control";
+    }
+};
+
 Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
                                    const core::ListPolicy &policy)
 {
-    config::ListRules rules{.blocks_max = policy.entries_max, .blocks_setting = "gate.lists_max"};
+    const Room room{policy};
+    config::ListRules rules{.blocks_max = room.entries_max, .blocks_setting = room.setting};
     if (kind == core::ListKind::block)
         rules.check = [&](const Block &block) { return core::check_width(block, policy); };
     auto file = config::load_list(path, rules);
@@ -37,6 +53,17 @@ Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
     if (file->folded != 0)
         spdlog::info("{}: {} entries had host bits set, which were cleared", path, file->folded);
     return file;
+}
+
+Result<void> check_room(const config::Config &config, const config::ListSource &source,
+                        std::size_t entries, const Room &room)
+{
+    if (entries <= room.entries_max)
+        return {};
+    return Error{config.where(source.position) + (source.file ? "with " + *source.file : "here") +
+                     " there are " + std::to_string(entries) + " listed blocks: expected at most " +
+                     room.setting + ", " + std::to_string(room.entries_max),
+                 bad_configuration};
 }
 
 } // namespace
@@ -54,22 +81,19 @@ Result<ListsKeeper::Groups> load_list_groups(const config::Config &config,
 {
     ListsKeeper::Groups groups;
     std::size_t entries = 0;
+    const Room room{policy};
     const auto take = [&](const config::ListSource &source, core::ListKind kind) -> Result<void> {
         auto grounds = grounds_of(config, source, kind, now);
-        entries += source.cidrs.size();
         groups.push_back({grounds, source.cidrs});
+        entries += source.cidrs.size();
         if (!source.file)
-            return {};
+            return check_room(config, source, entries, room);
         auto file = load_file(*source.file, kind, policy);
         if (!file)
             return file.error();
         entries += file->blocks.size();
-        if (entries > policy.entries_max)
-            return Error{config.where(source.position) + "with " + *source.file + " there are " +
-                             std::to_string(entries) +
-                             " listed blocks: expected at most gate.lists_max, " +
-                             std::to_string(policy.entries_max),
-                         bad_configuration};
+        if (const auto fits = check_room(config, source, entries, room); !fits)
+            return fits;
         grounds.origin = core::ListOrigin::file;
         grounds.place = *source.file + " (" + grounds.place + ")";
         groups.push_back({std::move(grounds), std::move(file->blocks)});

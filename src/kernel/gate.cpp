@@ -175,7 +175,9 @@ void KernelGate::apply_settings(const GateOptions &options)
     settings.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     settings.strict = options.strict ? 1 : 0;
     // What somebody has set since stands as long as the configuration says what it said.
-    if (!configured_ || configured_->mode != options.mode)
+    if (!configured_ && options.begin_observing && !maps_adopted())
+        set_mode(Mode::observe, std::nullopt);
+    else if (!configured_ || configured_->mode != options.mode)
         set_mode(options.mode, std::nullopt);
     renew_lease();
     end_rejections();
