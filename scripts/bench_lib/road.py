@@ -2,7 +2,7 @@
 """A server and the world, each in a namespace, and the cable between them."""
 import json
 
-from lab.machine import inside, remove_namespace, run
+from lab.machine import inside, network_counters, remove_namespace, run
 
 SERVER = "198.51.100.25"
 SERVER_MAC = "02:00:00:00:00:19"
@@ -49,6 +49,9 @@ class Road:
         """The world has every address of the block."""
         self._batch(self.world, f"route add local {block} dev lo")
 
+    def remove_clients(self, block):
+        self._batch(self.world, f"route del local {block} dev lo")
+
     def on_server(self, *command, **options):
         return run(*inside(self.server, *command), **options)
 
@@ -60,6 +63,10 @@ class Road:
         """Frames that the server's end has counted itself since it was made."""
         done = run("ip", "-n", self.server, "-json", "-stats", "link", "show", INSIDE)
         return json.loads(done.stdout)[0]["stats64"]["rx"]["packets"]
+
+    def delivered(self):
+        """IPv4 packets that no filter kept from the server's TCP."""
+        return network_counters(self.server)["Ip:InDelivers"]
 
     def lost(self):
         """Forged frames that found no room in the queue, since the cable was made."""

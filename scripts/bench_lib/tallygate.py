@@ -74,20 +74,26 @@ class Tallygate(Guard):
     def set_up(self):
         directory = self.bench.work_dir / self.key
         directory.mkdir()
+        self.bench.pins.mkdir(exist_ok=True)
         self.gate = Gate(self.road.server, directory, self.bench.pins / self.key,
                          self.bench.record)
-        blocks = ", ".join(f'"{block}"' for block in listed_blocks())
-        self.gate.write_config([], interfaces=(road.INSIDE,), gate='lease = "1d"',
-                               more=f"{LIMITS}\n[[block]]\ncidrs = [{blocks}]\n")
+        self.write_config("")  # the limits would keep most newcomers out of the claims
         self.gate.start()
         os.setpriority(os.PRIO_PROCESS, self.gate.process.child.pid, -20)
         with self.bench.mail_server(self.road):
             self.prove()
         if self.filling_frames:
             self.fill_claims()
+        self.write_config(LIMITS)
+        self.gate.ask("reload")
         self.look_at_tables()
         self.gate.ask("mode", "enforce")
         self.stop()
+
+    def write_config(self, limits):
+        blocks = ", ".join(f'"{block}"' for block in listed_blocks())
+        self.gate.write_config([], interfaces=(road.INSIDE,), gate='lease = "1d"',
+                               more=f"{limits}\n[[block]]\ncidrs = [{blocks}]\n")
 
     def prove(self):
         """Sources prove themselves as they do in earnest: by connecting."""
@@ -99,6 +105,8 @@ class Tallygate(Guard):
                                       first=PROVEN_FIRST, count=self.proven).finish()
         if said["failed"]:
             raise LabError(f"{said['failed']} of {self.proven} sources could not connect")
+        # They would answer what the server answers to forged SYNs in their names.
+        self.road.remove_clients(PROVEN_NETWORK)
 
     def fill_claims(self):
         self.bench.say(f"tallygate: {self.filling_frames:,} forged SYNs fill the claims")

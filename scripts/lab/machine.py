@@ -124,11 +124,18 @@ def no_detection(address):
     return "nodad" if ":" in address else ""
 
 
-def syns_sent(namespace):
-    """By its own connections, as the kernel counts them; those sent again included."""
+def network_counters(namespace):
+    """As /proc/net/snmp and netstat have them: "Tcp:ActiveOpens" and the like."""
     counters = {}
     done = run(*inside(namespace, "cat", "/proc/net/snmp", "/proc/net/netstat"))
     lines = [line.split() for line in done.stdout.splitlines()]
     for names, values in zip(lines[::2], lines[1::2]):
-        counters.update(zip((f"{names[0]}{name}" for name in names[1:]), values[1:]))
-    return int(counters["Tcp:ActiveOpens"]) + int(counters["TcpExt:TCPSynRetrans"])
+        counters.update((f"{names[0]}{name}", int(value))
+                        for name, value in zip(names[1:], values[1:]))
+    return counters
+
+
+def syns_sent(namespace):
+    """By its own connections, as the kernel counts them; those sent again included."""
+    counters = network_counters(namespace)
+    return counters["Tcp:ActiveOpens"] + counters["TcpExt:TCPSynRetrans"]
