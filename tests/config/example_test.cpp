@@ -84,7 +84,7 @@ TEST(ConfigExample, ShowsTheDefaultsInItsComments)
     expect_equal(*parsed, defaults());
     EXPECT_EQ(parsed->services.size(), 2U);
     EXPECT_EQ(parsed->networks.size(), 1U);
-    EXPECT_EQ(parsed->limits.size(), 3U);
+    EXPECT_EQ(parsed->limits.size(), 4U);
     EXPECT_EQ(parsed->blocks.size(), 2U);
     EXPECT_EQ(parsed->allows.size(), 1U);
     EXPECT_TRUE(parsed->http.listen);
