@@ -175,7 +175,8 @@ class ListsFromFiles(GuardTest):
             ("garbage", ["1.2.3.0/24", "# so far", "<html>404</html>"],
              "rows.txt:3: expected a CIDR block, not '<html>404</html>'"),
             ("a block of everybody", ["1.2.3.0/24", "0.0.0.0/0"], "rows.txt:2: 0.0.0.0/0 is wider"),
-            ("more than there is room for", many_blocks(2001, 5), "at most gate.lists_max less 128"),
+            ("more than there is room for", many_blocks(2001, 5),
+             "at most gate.lists_max less 128"),
         ]
         small = ENFORCE + "\nlists_max = 2000"
         self.start_gate(gate=small, more=block_file(good))
