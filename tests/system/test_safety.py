@@ -8,11 +8,11 @@ import time
 import unittest
 
 from fixture import SERVER_IPV4, SERVER_IPV6
-from flooding import limit
-from guarding import ENFORCE, REFUSED, USAGE, GuardTest, block_file
+from flooding import HOT_SOURCES, limit
+from guarding import ENFORCE, REFUSED, USAGE, GuardTest, block_file, many_blocks
 from lab import machine
 from lab.gate import settle
-from lab.machine import Link, run
+from lab.machine import LabError, Link, run
 
 GOOD = "192.0.2.1"
 BAD = "203.0.113.7"
@@ -319,6 +319,32 @@ class SafetyExplains(GuardTest):
         self.gate.ask("mode", "enforce")
         self.check_forecast(GOOD, "drop_source_rate")
 
+
+class SafetyOfTheStart(GuardTest):
+    """A gate that is made anew drops nobody before it knows who must not be dropped."""
+
+    addresses = [GOOD]
+    ONE = limit("one", syn_rate="1/h", syn_burst=1)
+
+    def test_the_allowed_are_served_while_the_lists_are_read(self):
+        allowed = self.write_list("allowed.txt", HOT_SOURCES)
+        blocked = self.write_list("blocked.txt", many_blocks(100_000, 3))
+        self.gate.write_config([], gate=ENFORCE, more=self.ONE + block_file(blocked) +
+                               f'\n[[allow]]\nfile = "{allowed}"\n')
+        flood = self.begin_flood("hot", seconds=4, rate=5000)
+        self.gate.start()
+        self.end_flood(flood)
+        self.assertGreater(self.verdict("pass_syn"), 1000, "the flood met the gate")
+        self.assertEqual(self.verdict("drop_source_rate"), 0)
+        self.assertEqual(self.status("mode"), "enforce")
+
+    def test_a_start_that_fails_leaves_nobody_dropped(self):
+        # Own addresses alone are more than that.
+        self.gate.write_config([], gate=ENFORCE + "\nlists_max = 1", more=self.ONE)
+        with self.assertRaisesRegex(LabError, "gate.lists_max"):
+            self.gate.start()
+        for _ in range(3):
+            self.assert_served(GOOD)
 
 if __name__ == "__main__":
     unittest.main()
