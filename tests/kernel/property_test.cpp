@@ -115,7 +115,9 @@ struct Pair {
     std::uint64_t overtaken_total = 0; ///< opened after the server had forgotten the handshake
     /// Opened from both sides at once: the gate knows with the client's next ACK, if one comes.
     bool unseen = false;
-    bool fin_unseen = false; ///< the server's FIN passed before that: reconcile's business
+    /// The server sent bytes or its FIN before that, so that the gate may not know where it stands,
+    /// nor believe who acknowledges them: reconcile's business.
+    bool said_unseen = false;
     std::uint64_t never_seen_total = 0;
 
     /// As the kernel hands over what is longer than a frame: with little more than its headers.
@@ -282,7 +284,7 @@ protected:
             if (pair.server.is_open())
                 RC_ASSERT(known || pair.reset_passed || pair.unseen);
             else
-                RC_ASSERT(!known || pair.vanished || pair.fin_unseen);
+                RC_ASSERT(!known || pair.vanished || pair.said_unseen);
         }
         RC_ASSERT(opened == established);
     }
@@ -336,7 +338,7 @@ private:
                 crossed_total_ += pair.server.is_crossed();
                 pair.never_seen_total += pair.unseen;
                 pair.unseen = verdict != TG_PASS_OPENED;
-                pair.fin_unseen = false;
+                pair.said_unseen = false;
                 pair.reset_passed = false;
                 pair.vanished = false;
             } else if (verdict == TG_PASS_OPENED && pair.unseen) {
@@ -354,7 +356,8 @@ private:
     {
         for (const auto &wire : wires) {
             send(pair.packet(wire, false), pair.path.egress);
-            pair.fin_unseen = pair.fin_unseen || (pair.unseen && wire.flags & fin);
+            const bool said = wire.payload_bytes != 0 || wire.flags & fin;
+            pair.said_unseen = pair.said_unseen || (pair.unseen && said);
         }
         append(pair.to_client, wires);
     }
