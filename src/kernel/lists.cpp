@@ -294,7 +294,7 @@ std::vector<Block> ListTable::added_by(const std::vector<core::ListNode> &put) c
         if (!holds(node.block))
             added.push_back(node.block);
     std::ranges::sort(added);
-    added.erase(std::ranges::unique(added).begin(), added.end());
+    added.erase(std::unique(added.begin(), added.end()), added.end());
     return added;
 }
 
@@ -357,7 +357,7 @@ void ListTable::take_over(const std::vector<Block> &added, const std::vector<Blo
     auto gone = removed;
     std::erase_if(gone, [this](const Block &block) { return !holds(block); });
     std::ranges::sort(gone);
-    gone.erase(std::ranges::unique(gone).begin(), gone.end());
+    gone.erase(std::unique(gone.begin(), gone.end()), gone.end());
     if (gone.empty())
         return;
     for (const auto &block : gone)
