@@ -11,7 +11,8 @@ from lab.processes import Process
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 # Another build than the release, such as one with sanitizers, is tested by naming its folder.
-PROGRAMS = pathlib.Path(os.environ.get("TALLYGATE_PROGRAMS", TREE / "build/release/bin"))
+PROGRAMS = pathlib.Path(
+    os.environ.get("TALLYGATE_PROGRAMS", TREE / "build/release/bin")).absolute()
 START_SECONDS = 30
 
 

@@ -183,7 +183,7 @@ void Daemon::run()
     sd_notify(0, "READY=1");
     loop_.run();
     sd_notify(0, "STOPPING=1");
-    walks_->walk_sources();
+    walks_->finish();
     snapshots_.save(*gate_);
     proven_.save(*gate_);
     lists_.finish();

@@ -47,6 +47,21 @@ void Walks::walk_sources()
     questions_.set_walked_at(clock_.now());
 }
 
+void Walks::finish()
+{
+    const auto walk_round = [this] {
+        while (!gate_.walk_claims(claims_slice))
+            ;
+    };
+    if (round_begun_)
+        walk_round();
+    questions_.begin_claims_round();
+    walk_round();
+    walk_sources();
+    questions_.end_claims_round();
+    walk_networks();
+}
+
 void Walks::begin_round()
 {
     round_begun_ = Steady::now();

@@ -30,6 +30,8 @@ public:
     void begin();
     /// All proven sources, now.
     void walk_sources();
+    /// All that the ledger keeps over a restart, so that nothing of it is news to the next daemon.
+    void finish();
     /// The configured networks, after a start or a reload: those that are new begin at what the
     /// gate has counted of them so far.
     void take_networks();
