@@ -112,13 +112,15 @@ class Death(ChurnTest):
 class Upgrade(ChurnTest):
     """Another daemon takes over the pins of one that was killed, while mail flows on."""
 
+    CONNECTIONS = 80_000
+
     def test_no_packet_is_unguarded_and_no_total_goes_back(self):
         self.start_gate()
         server = self.start_server("--hasty", 8)
         client = self.start_client()
         totals = []
         attached = self.attached()
-        client.write_line("run 40000")
+        client.write_line(f"run {self.CONNECTIONS}")
         for _ in range(4):
             time.sleep(0.3)
             totals.append(self.totals())
@@ -134,7 +136,7 @@ class Upgrade(ChurnTest):
         for before, after in zip(totals, totals[1:]):
             self.assertLessEqual(before[:2], after[:2], totals)
             self.assertGreaterEqual(after[2], 0, totals)
-        self.assertLess(totals[-3][0], 40_000, "it took longer than the traffic")
+        self.assertLess(totals[-3][0], self.CONNECTIONS, "it took longer than the traffic")
 
 
 class FullTable(ChurnTest):
