@@ -331,7 +331,7 @@ class SafetyOfTheStart(GuardTest):
         blocked = self.write_list("blocked.txt", many_blocks(100_000, 3))
         self.gate.write_config([], gate=ENFORCE, more=self.ONE + block_file(blocked) +
                                f'\n[[allow]]\nfile = "{allowed}"\n')
-        flood = self.begin_flood("hot", seconds=4, rate=5000)
+        flood = self.begin_flood("hot", seconds=6, rate=5000)
         self.gate.start()
         self.end_flood(flood)
         self.assertGreater(self.verdict("pass_syn"), 1000, "the flood met the gate")
