@@ -177,7 +177,9 @@ struct Twins {
             RC_ASSERT(trie.erase(removed) == 1U);
         for (const auto &put : change.put) {
             const auto old = trie.find(put.block);
-            RC_ASSERT(old == trie.end() || old->second != put);
+            // Not within the macro, which evaluates both sides of an ||.
+            const bool is_news = old == trie.end() || old->second != put;
+            RC_ASSERT(is_news);
             trie[put.block] = put;
         }
     }
