@@ -41,9 +41,8 @@ struct Room {
 };
 
 Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
-                                   const core::ListPolicy &policy)
+                                   const core::ListPolicy &policy, const Room &room)
 {
-    const Room room{policy};
     config::ListRules rules{.blocks_max = room.entries_max, .blocks_setting = room.setting};
     if (kind == core::ListKind::block)
         rules.check = [&](const Block &block) { return core::check_width(block, policy); };
@@ -88,7 +87,7 @@ Result<ListsKeeper::Groups> load_list_groups(const config::Config &config,
         entries += source.cidrs.size();
         if (!source.file)
             return check_room(config, source, entries, room);
-        auto file = load_file(*source.file, kind, policy);
+        auto file = load_file(*source.file, kind, policy, room);
         if (!file)
             return file.error();
         entries += file->blocks.size();
