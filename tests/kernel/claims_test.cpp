@@ -10,23 +10,9 @@ using namespace std::chrono_literals;
 using Verdicts = std::map<std::string, int>;
 
 /// One bucket: every source meets the same four ways.
-class OneBucket : public LimitedGate {
+class OneBucket : public TimedGate {
 protected:
     [[nodiscard]] GateOptions options() const override { return {.claims_max = 4, .rates_max = 4}; }
-
-    void SetUp() override
-    {
-        LimitedGate::SetUp();
-        wait(0s);
-    }
-
-    void wait(std::chrono::nanoseconds time)
-    {
-        now_ += time;
-        set_clock(now_);
-    }
-
-    std::chrono::nanoseconds now_ = 1h;
 };
 
 TEST_F(OneBucket, ANewcomerTakesTheWayThatWasIdleLongest)

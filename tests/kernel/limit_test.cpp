@@ -14,22 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using Verdicts = std::map<std::string, int>;
 
-class Limits : public LimitedGate {
-protected:
-    void SetUp() override
-    {
-        LimitedGate::SetUp();
-        wait(0s);
-    }
-
-    void wait(std::chrono::nanoseconds time)
-    {
-        now_ += time;
-        set_clock(now_);
-    }
-
-    std::chrono::nanoseconds now_ = 1h;
-};
+class Limits : public TimedGate {};
 
 TEST_F(Limits, NoneAreThereUnlessSomeoneSaidSo)
 {

@@ -239,4 +239,22 @@ private:
     std::optional<int> listed_;
 };
 
+/// Whose clock the rows let go on.
+class TimedGate : public LimitedGate {
+protected:
+    void SetUp() override
+    {
+        LimitedGate::SetUp();
+        wait(std::chrono::nanoseconds{0});
+    }
+
+    void wait(std::chrono::nanoseconds time)
+    {
+        now_ += time;
+        set_clock(now_);
+    }
+
+    std::chrono::nanoseconds now_ = std::chrono::hours{1};
+};
+
 } // namespace tallygate::test
