@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "net/http_server.hpp"
 
-#include <sys/socket.h>
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
-#include <array>
-#include <exception>
 #include <list>
 #include <optional>
 #include <utility>
+
+#include "net/sockets.hpp"
 
 namespace tallygate::net {
 namespace {
@@ -25,30 +19,7 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using Steady = std::chrono::steady_clock;
-using Protocol = asio::generic::stream_protocol;
-using Socket = Protocol::socket;
 using boost::system::error_code;
-
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
-
-/// An error in a coroutine of ours is a mistake of ours: it must not pass unseen.
-void end_coroutine(std::exception_ptr error)
-{
-    if (error)
-        std::rethrow_exception(error);
-}
-
-/// Nothing of a client on TCP.
-std::optional<Peer> peer_of(Socket &socket)
-{
-    ucred credentials{};
-    socklen_t size = sizeof(credentials);
-
-    if (socket.local_endpoint().protocol().family() != AF_UNIX ||
-        ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
-        return std::nullopt;
-    return Peer{credentials.uid, credentials.gid, credentials.pid};
-}
 
 struct Connection;
 /// The one served longest ago first.
@@ -122,7 +93,7 @@ struct HttpServer::State {
     Handler handler;
     HttpLimits limits;
     HttpCounts counts;
-    asio::basic_socket_acceptor<Protocol> acceptor;
+    Acceptor acceptor;
     Connections connections;
 
     void close()
@@ -242,24 +213,6 @@ asio::awaitable<bool> send(Connection &connection, Response response, Framing fr
     co_return !error;
 }
 
-/// Reads away what the client still sends: closing over unread bytes would reset the
-/// connection, and the reset could overtake our answer.
-asio::awaitable<void> drain(Connection &connection)
-{
-    constexpr std::size_t bytes_max = 256 * 1024;
-    std::array<char, 4096> scratch;
-    error_code ignored;
-
-    connection.socket.shutdown(Socket::shutdown_send, ignored);
-    for (std::size_t drained = 0; drained < bytes_max;) {
-        const auto [error, bytes] =
-            co_await connection.socket.async_read_some(asio::buffer(scratch), as_result);
-        if (error)
-            break;
-        drained += bytes;
-    }
-}
-
 /// One request and its response. Answers whether the connection goes on.
 asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connection)
 {
@@ -287,7 +240,7 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
         connection.enter(Connection::Phase::sending, limits.send_timeout);
         const bool sent = co_await send(connection, rejection_response(status), {});
         if (sent)
-            co_await drain(connection);
+            co_await drain(connection.socket);
         co_return false;
     }
 
@@ -313,13 +266,6 @@ asio::awaitable<void> serve(std::shared_ptr<HttpServer::State> server,
         goes_on = co_await serve_one(*server, *connection);
     connection->close();
     server->remove(*connection);
-}
-
-bool out_of_resources(const error_code &error)
-{
-    return error == asio::error::no_descriptors || error == asio::error::no_memory ||
-           error == asio::error::no_buffer_space ||
-           error == boost::system::errc::too_many_files_open_in_system;
 }
 
 asio::awaitable<void> accept(std::shared_ptr<HttpServer::State> server)

@@ -36,17 +36,28 @@ public:
 
     /// Takes at most one request from the front of `input`, which is all that came and was not
     /// taken yet, and appends the reply to `output`. Takes 0 bytes to wait for more; called again
-    /// at once after taking some. `ended`: the client will send no more.
+    /// at once after taking some. `ended`: the client will send no more, so that taking nothing
+    /// ends the stream. Never called with an empty input.
     virtual Step receive(std::string_view input, bool ended, std::string &output) = 0;
+
+    /// The last word to a client whose request is longer than input_bytes_max.
+    virtual std::string oversized() { return {}; }
+};
+
+/// Whose loss it is when there are connections_max, or no descriptors are left.
+enum class WhenFull : std::uint8_t {
+    refuse,     ///< the newcomer's: he is closed at once
+    close_idle, ///< that of the client who has sent nothing for longest
 };
 
 struct StreamLimits {
     std::size_t input_bytes_max = 64 * 1024;   ///< of one request: a longer one ends the stream
-    std::size_t output_bytes_max = 256 * 1024; ///< unsent: nothing more is read until it is less
+    std::size_t output_bytes_max = 256 * 1024; ///< unsent: nothing more is taken until it is sent
     std::size_t connections_max = 1024;
-    /// How long a connection may say nothing; 0: for ever.
+    WhenFull when_full = WhenFull::refuse;
+    /// How long a client may send nothing; 0: for ever.
     std::chrono::milliseconds idle_timeout{0};
-    std::chrono::milliseconds send_timeout{10'000};
+    std::chrono::milliseconds send_timeout{10'000}; ///< for all that is unsent
 };
 
 struct StreamCounts {
@@ -54,7 +65,9 @@ struct StreamCounts {
     std::uint64_t accepted_total = 0;
     std::uint64_t requests_total = 0;
     std::uint64_t oversized_total = 0; ///< connections ended for a request that had no end
-    std::uint64_t refused_total = 0;   ///< closed at once: connections_max, or no descriptors
+    std::uint64_t refused_total = 0;   ///< closed at once, for want of room or by Open
+    std::uint64_t evicted_total = 0;   ///< closed to make room for another
+    std::uint64_t timed_out_total = 0; ///< idle for too long, or did not read what it was told
 };
 
 /// Serves from construction to destruction, while the loop runs. Borrows the loop.
@@ -63,6 +76,7 @@ struct StreamCounts {
 /// served between.
 class StreamServer {
 public:
+    /// A new client's; null refuses it. Not called after destruction has begun.
     using Open = std::function<std::unique_ptr<Conversation>(const std::optional<Peer> &peer)>;
 
     StreamServer(Loop &loop, Listener listener, Open open, StreamLimits limits = {});

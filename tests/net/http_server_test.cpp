@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "net/descriptors.hpp"
 #include "net/loop_thread.hpp"
 #include "net/raw_client.hpp"
 #include "net/temp_dir.hpp"
@@ -243,17 +244,6 @@ TEST_F(HttpServerTest, HangsUpOnAClientThatDoesNotRead)
     while (counts().connection_count > 0 && lazy.connected())
         std::this_thread::yield();
     EXPECT_LT(lazy.read_all().size(), std::size_t{4} << 20);
-}
-
-/// Room for both ends of many connections in this one process.
-bool allow_descriptors(rlim_t count)
-{
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < count)
-        return false;
-    limit.rlim_cur = std::max(limit.rlim_cur, count);
-    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 TEST_F(HttpServerTest, AThousandIdleConnectionsStopNobody)

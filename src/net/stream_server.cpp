@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "net/stream_server.hpp"
+
+#include <fcntl.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+#include <list>
+#include <utility>
+
+#include "base/fd.hpp"
+#include "net/sockets.hpp"
+
+namespace tallygate::net {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+/// How much one client is served before the others have their turn.
+constexpr std::size_t requests_a_turn = 32;
+constexpr std::size_t read_bytes_max = 64 * 1024;
+/// What a client whose requests are done with may keep for the next.
+constexpr std::size_t kept_bytes_max = 4096;
+
+Fd spare_descriptor()
+{
+    return Fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+}
+
+struct Connection;
+/// The one that has sent nothing for longest first.
+using Connections = std::list<std::shared_ptr<Connection>>;
+
+/// One client, kept by its coroutine and, to close it, by the server.
+struct Connection {
+    explicit Connection(Socket accepted)
+        : socket(std::move(accepted)), deadline(socket.get_executor())
+    {
+    }
+
+    Socket socket;
+    asio::steady_timer deadline;
+    std::unique_ptr<Conversation> conversation;
+    std::string input; ///< what came and was not taken: a silent client costs nothing
+    bool input_ended = false;
+    std::uint64_t deadlines_total = 0; ///< tells the deadline in force from one that is over
+    std::optional<Connections::iterator> place; ///< among the server's, until it is removed
+
+    bool closed() const { return !socket.is_open(); }
+
+    void cancel_deadline()
+    {
+        deadlines_total++;
+        deadline.cancel();
+    }
+
+    void close()
+    {
+        error_code ignored;
+        cancel_deadline();
+        socket.close(ignored);
+        conversation.reset();
+    }
+};
+
+} // namespace
+
+struct StreamServer::State : std::enable_shared_from_this<StreamServer::State> {
+    State(Loop &loop, Listener from, Open open_conversation, StreamLimits with)
+        : context(loop.context()), listener(std::move(from)), name(listener->name()),
+          open(std::move(open_conversation)), limits(with),
+          acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release()),
+          spare(spare_descriptor())
+    {
+        acceptor.non_blocking(true);
+    }
+
+    asio::io_context &context;
+    std::optional<Listener> listener;
+    std::string name;
+    Open open;
+    StreamLimits limits;
+    StreamCounts counts;
+    Acceptor acceptor;
+    Fd spare; ///< given up for a moment, so that who comes when there are none left is told
+    Connections connections;
+    std::array<char, read_bytes_max> scratch; ///< filled and emptied between two waits
+
+    void close()
+    {
+        error_code ignored;
+        listener.reset();
+        acceptor.close(ignored);
+        for (const auto &connection : connections)
+            connection->close();
+    }
+
+    bool closed() const { return !acceptor.is_open(); }
+
+    /// Closes the connection that will be missed least. Answers whether there was one.
+    bool make_room()
+    {
+        if (limits.when_full == WhenFull::refuse || connections.empty())
+            return false;
+        const auto connection = connections.front();
+        connection->close();
+        remove(*connection);
+        counts.evicted_total++;
+        return true;
+    }
+
+    void add(const std::shared_ptr<Connection> &connection)
+    {
+        connection->place = connections.insert(connections.end(), connection);
+        counts.connection_count = connections.size();
+    }
+
+    void heard(Connection &connection)
+    {
+        if (connection.place)
+            connections.splice(connections.end(), connections, *connection.place);
+    }
+
+    void remove(Connection &connection)
+    {
+        if (connection.place)
+            connections.erase(*connection.place);
+        connection.place.reset();
+        counts.connection_count = connections.size();
+    }
+
+    /// Closes the connection in a while, unless the deadline is set anew or cancelled before.
+    void close_after(const std::shared_ptr<Connection> &connection, std::chrono::milliseconds time)
+    {
+        const auto number = ++connection->deadlines_total;
+        connection->deadline.expires_after(time);
+        connection->deadline.async_wait(
+            [weak = weak_from_this(), connection, number](const error_code &error) {
+                const auto server = weak.lock();
+                // One that is cancelled when it has fired already still comes here.
+                if (error || !server || connection->deadlines_total != number)
+                    return;
+                server->counts.timed_out_total++;
+                connection->close();
+            });
+    }
+};
+
+namespace {
+
+using Server = StreamServer::State;
+
+enum class Outlook : std::uint8_t { more, wait, over };
+
+/// Serves some of what came. No error of a client is ours: what is said is in `output`.
+Outlook take_turn(Server &server, Connection &connection, std::string &output)
+{
+    std::size_t taken = 0;
+    const auto rest = [&] { return std::string_view{connection.input}.substr(taken); };
+    auto outlook = Outlook::more;
+
+    for (std::size_t served = 0; outlook == Outlook::more && served < requests_a_turn; served++) {
+        if (output.size() >= server.limits.output_bytes_max)
+            break;
+        if (rest().empty()) {
+            outlook = connection.input_ended ? Outlook::over : Outlook::wait;
+            break;
+        }
+        const auto step = connection.conversation->receive(rest(), connection.input_ended, output);
+        if (step.taken > 0)
+            server.counts.requests_total++;
+        taken += step.taken;
+        if (step.close || (step.taken == 0 && connection.input_ended))
+            outlook = Outlook::over;
+        else if (step.taken == 0)
+            outlook = Outlook::wait;
+    }
+    connection.input.erase(0, taken);
+    if (outlook == Outlook::wait && connection.input.size() > server.limits.input_bytes_max) {
+        server.counts.oversized_total++;
+        output += connection.conversation->oversized();
+        outlook = Outlook::over;
+    }
+    if (connection.input.empty() && connection.input.capacity() > kept_bytes_max)
+        connection.input.shrink_to_fit();
+    return outlook;
+}
+
+/// Answers whether the client took it all in time.
+asio::awaitable<bool> send(Server &server, std::shared_ptr<Connection> connection,
+                           const std::string &output)
+{
+    error_code error;
+    const auto sent = connection->socket.write_some(asio::buffer(output), error);
+    if (!error && sent == output.size())
+        co_return true;
+    if (error && error != asio::error::would_block)
+        co_return false;
+    server.close_after(connection, server.limits.send_timeout);
+    const auto [failed, bytes] = co_await asio::async_write(
+        connection->socket, asio::buffer(output) + (error ? 0 : sent), as_result);
+    connection->cancel_deadline();
+    co_return !failed && !connection->closed();
+}
+
+/// Waits for the client to send something. Answers whether there is a client still.
+asio::awaitable<bool> receive(Server &server, std::shared_ptr<Connection> connection)
+{
+    if (server.limits.idle_timeout.count() > 0)
+        server.close_after(connection, server.limits.idle_timeout);
+    const auto [waited] = co_await connection->socket.async_wait(Socket::wait_read, as_result);
+    if (waited || connection->closed())
+        co_return false;
+    connection->cancel_deadline();
+
+    error_code error;
+    const auto bytes = connection->socket.read_some(asio::buffer(server.scratch), error);
+    if (error == asio::error::would_block)
+        co_return true;
+    if (error && error != asio::error::eof)
+        co_return false;
+    connection->input_ended = error == asio::error::eof;
+    connection->input.append(server.scratch.data(), bytes);
+    server.heard(*connection);
+    co_return true;
+}
+
+/// One turn, and what the client is told after it. Answers whether the connection goes on.
+asio::awaitable<bool> serve_turn(std::shared_ptr<Server> server,
+                                 std::shared_ptr<Connection> connection, std::string output)
+{
+    const auto outlook = take_turn(*server, *connection, output);
+    bool sent = true;
+    if (!output.empty())
+        sent = co_await send(*server, connection, output);
+    if (!sent || connection->closed())
+        co_return false;
+    if (outlook == Outlook::over) {
+        connection->conversation.reset();
+        server->close_after(connection, server->limits.send_timeout);
+        if (!connection->input_ended)
+            co_await drain(connection->socket);
+        connection->cancel_deadline();
+        co_return false;
+    }
+    if (outlook == Outlook::more) {
+        co_await asio::post(server->context, asio::use_awaitable);
+        co_return !connection->closed();
+    }
+    const bool heard = co_await receive(*server, connection);
+    co_return heard;
+}
+
+asio::awaitable<void> serve(std::shared_ptr<Server> server, std::shared_ptr<Connection> connection)
+{
+    // g++ 12 compiles `while (co_await ...)` into a trap: a condition is a variable here.
+    bool goes_on = !connection->closed();
+    if (goes_on)
+        goes_on = co_await serve_turn(server, connection, connection->conversation->greeting());
+    while (goes_on)
+        goes_on = co_await serve_turn(server, connection, {});
+    connection->close();
+    server->remove(*connection);
+}
+
+/// Accepts in the place of the spare descriptor, only to hang up. Answers whether that worked.
+bool refuse_one(Server &server)
+{
+    Socket socket{server.context};
+    error_code error;
+
+    server.spare = Fd{};
+    server.acceptor.accept(socket, error);
+    const bool accepted = !error;
+    socket.close(error);
+    server.spare = spare_descriptor();
+    if (accepted)
+        server.counts.refused_total++;
+    return accepted;
+}
+
+void welcome(const std::shared_ptr<Server> &server, Socket socket)
+{
+    const auto full = [&] { return server->connections.size() >= server->limits.connections_max; };
+    if (full())
+        server->make_room();
+    auto connection = std::make_shared<Connection>(std::move(socket));
+    connection->socket.non_blocking(true);
+    if (!full())
+        connection->conversation = server->open(peer_of(connection->socket));
+    if (!connection->conversation) {
+        server->counts.refused_total++;
+        return;
+    }
+    server->counts.accepted_total++;
+    server->add(connection);
+    asio::co_spawn(server->context, serve(server, std::move(connection)), end_coroutine);
+}
+
+asio::awaitable<void> accept(std::shared_ptr<Server> server)
+{
+    constexpr std::chrono::milliseconds pause{100};
+    asio::steady_timer timer{server->context};
+
+    while (!server->closed()) {
+        Socket socket{server->context};
+        // accept(2) says that it is out of descriptors even while nobody waits for one: only
+        // ask when somebody does, or somebody would be closed for nobody.
+        const auto [waited] = co_await server->acceptor.async_wait(Socket::wait_read, as_result);
+        if (waited || server->closed())
+            co_return;
+        error_code error;
+        server->acceptor.accept(socket, error);
+        if (!error) {
+            welcome(server, std::move(socket));
+            continue;
+        }
+        if (error == asio::error::connection_aborted || error == asio::error::try_again)
+            continue;
+        if (out_of_resources(error) && (server->make_room() || refuse_one(*server)))
+            continue;
+        timer.expires_after(pause);
+        co_await timer.async_wait(as_result);
+    }
+}
+
+} // namespace
+
+StreamServer::StreamServer(Loop &loop, Listener listener, Open open, StreamLimits limits)
+    : state_(std::make_shared<State>(loop, std::move(listener), std::move(open), limits))
+{
+    asio::co_spawn(state_->context, accept(state_), end_coroutine);
+}
+
+StreamServer::~StreamServer()
+{
+    state_->close();
+}
+
+const std::string &StreamServer::name() const
+{
+    return state_->name;
+}
+
+const StreamCounts &StreamServer::counts() const
+{
+    return state_->counts;
+}
+
+} // namespace tallygate::net
