@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "client/answers.hpp"
+
+// All of Boost.JSON, compiled into this file: libtallygate links no Boost, and shows none.
+#include <boost/json/src.hpp>
+
+namespace tallygate::client {
+namespace {
+
+namespace json = boost::json;
+
+/// Nothing for what is not one JSON object.
+std::optional<json::object> read_object(std::string_view text)
+{
+    boost::system::error_code error;
+    json::value value = json::parse(json::string_view{text.data(), text.size()}, error);
+    if (error || !value.is_object())
+        return std::nullopt;
+    return std::move(value.get_object());
+}
+
+std::optional<std::int64_t> integer(const json::object &object, std::string_view name)
+{
+    const auto *const value = object.if_contains({name.data(), name.size()});
+    if (value == nullptr)
+        return std::nullopt;
+    if (const auto *const number = value->if_int64())
+        return *number;
+    return std::nullopt;
+}
+
+double number_or_zero(const json::object &object, std::string_view name)
+{
+    const auto *const value = object.if_contains({name.data(), name.size()});
+    if (value == nullptr || !value->is_number())
+        return 0;
+    return value->to_number<double>();
+}
+
+std::string text_or_empty(const json::object &object, std::string_view name)
+{
+    const auto *const value = object.if_contains({name.data(), name.size()});
+    const auto *const text = value != nullptr ? value->if_string() : nullptr;
+    return text != nullptr ? std::string{text->data(), text->size()} : std::string{};
+}
+
+bool is_true(const json::object &object, std::string_view name)
+{
+    const auto *const value = object.if_contains({name.data(), name.size()});
+    const auto *const flag = value != nullptr ? value->if_bool() : nullptr;
+    return flag != nullptr && *flag;
+}
+
+/// The rows of the array `name`; nothing if it is no array of objects.
+template <typename Row, typename Read>
+std::optional<std::vector<Row>> rows(std::string_view text, std::string_view name, Read read)
+{
+    const auto object = read_object(text);
+    const auto *const value = object ? object->if_contains({name.data(), name.size()}) : nullptr;
+    const auto *const array = value != nullptr ? value->if_array() : nullptr;
+    std::vector<Row> all;
+    if (array == nullptr)
+        return std::nullopt;
+    for (const auto &each : *array) {
+        if (!each.is_object())
+            return std::nullopt;
+        all.push_back(read(each.get_object()));
+    }
+    return all;
+}
+
+} // namespace
+
+std::optional<tallygate_answer> read_answer(std::string_view text)
+{
+    const auto object = read_object(text);
+    const auto value = object ? integer(*object, "value") : std::nullopt;
+    if (!value)
+        return std::nullopt;
+    tallygate_answer answer{};
+    answer.value = *value;
+    answer.lower = integer(*object, "lower").value_or(*value);
+    answer.upper = integer(*object, "upper").value_or(*value);
+    answer.exact = is_true(*object, "exact") ? 1 : 0;
+    answer.rate_per_second = number_or_zero(*object, "rate_per_second");
+    answer.as_of = number_or_zero(*object, "as_of");
+    return answer;
+}
+
+std::optional<std::vector<SeriesItem>> read_items(std::string_view text)
+{
+    return rows<SeriesItem>(text, "items", [](const json::object &row) {
+        return SeriesItem{text_or_empty(row, "key"), integer(row, "value").value_or(0)};
+    });
+}
+
+std::optional<std::vector<SeriesDefinition>> read_definitions(std::string_view text)
+{
+    return rows<SeriesDefinition>(text, "series", [](const json::object &row) {
+        return SeriesDefinition{text_or_empty(row, "name"), text_or_empty(row, "type"),
+                                text_or_empty(row, "monitor"), is_true(row, "persist")};
+    });
+}
+
+std::string read_error(std::string_view text)
+{
+    const auto object = read_object(text);
+    return object ? text_or_empty(*object, "error") : std::string{};
+}
+
+} // namespace tallygate::client
