@@ -122,9 +122,9 @@ std::string target_of(const Invocation &invocation)
                   client::percent_encoded(value.text);
         separator = '&';
     }
-    // With each write, so that the daemon never drops whoever is at work here.
-    if (const auto address = operator_address();
-        address && invocation.verb->method == Verb::Method::post)
+    const bool tells_operator =
+        invocation.verb->method == Verb::Method::post && invocation.verb->tells_operator;
+    if (const auto address = operator_address(); address && tells_operator)
         target += separator + ("operator=" + client::percent_encoded(address->text()));
     return target;
 }

@@ -27,7 +27,9 @@ const Verb count_verb = {
                    Argument::Given::may, check_number},
                   {"--end N", "end", "The oldest window; the newest, if not given",
                    Argument::Given::may, check_number},
-                  {"--event E", "event", "connections (the default), syn or dropped"},
+                  {"--event E", "event",
+                   "connections (the default), syn, dropped, receptions, recipients, rejections, "
+                   "auth or tls"},
                   {"--service S", "service", "At this service alone"}},
     .show = show,
 };

@@ -45,6 +45,9 @@ struct Verb {
     /// Plain text for a reader, with its last newline.
     std::string (*show)(const boost::json::object &answer);
     const Group *group = nullptr;
+    /// A write tells the daemon where whoever is at work here comes from, so that it never drops
+    /// him. Not what programs write.
+    bool tells_operator = true;
 
     /// "block add"
     std::string full_name() const;
@@ -56,6 +59,7 @@ std::span<const Verb *const> all_verbs();
 extern const Verb status_verb;
 extern const Verb live_verb;
 extern const Verb count_verb;
+extern const Verb event_verb;
 extern const Verb top_verb;
 extern const Verb networks_verb;
 extern const Verb limits_verb;

@@ -121,22 +121,16 @@ void Ledger::set_monitors(std::vector<Monitor> monitors)
         fit_windows(book);
     prefixes_.set_windows(windows_by_size_);
     networks_.set_windows(windows_by_size_);
+    reported_.set_windows(windows_by_size_);
 }
 
 void Ledger::fit_windows(ServiceBook &book) const
 {
     std::erase_if(book.claimed,
                   [&](const auto &entry) { return !windows_by_size_.contains(entry.first); });
-    for (EventBook &event : book.events) {
-        for (WindowsBySize *by_size : {&event.attributed, &event.unattributed}) {
-            std::erase_if(*by_size, [&](const auto &entry) {
-                return !windows_by_size_.contains(entry.first);
-            });
-            for (const auto &[size, windows] : windows_by_size_)
-                by_size->try_emplace(size, Monitor{size, windows})
-                    .first->second.set_windows(windows);
-        }
-    }
+    for (EventBook &event : book.events)
+        for (WindowsBySize *by_size : {&event.attributed, &event.unattributed})
+            fit_sizes(*by_size, windows_by_size_);
 }
 
 Ledger::ServiceBook &Ledger::book_of(ServiceId service)
@@ -334,11 +328,12 @@ void Ledger::forget_old(UnixTime now)
                     windows.forget_old(now, before);
     prefixes_.forget_old(now, before);
     networks_.forget_old(now, before);
+    reported_.forget_old(now, before);
 }
 
 std::size_t Ledger::bytes() const
 {
-    std::size_t bytes = prefixes_.bytes() + networks_.bytes();
+    std::size_t bytes = prefixes_.bytes() + networks_.bytes() + reported_.bytes();
 
     for (const auto &[service, book] : books_) {
         bytes += sizeof(book) + book.live.bytes();

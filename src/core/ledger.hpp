@@ -17,6 +17,7 @@
 #include "core/monitor.hpp"
 #include "core/network_windows.hpp"
 #include "core/prefix_windows.hpp"
+#include "core/reported_windows.hpp"
 #include "core/seams.hpp"
 #include "core/source_set.hpp"
 #include "core/window.hpp"
@@ -57,9 +58,6 @@ enum class TopBy : std::uint8_t { live, connections, syn };
 
 /// Whether `row` comes before `other` in a list by `by`: more first, then by address.
 bool comes_before(const SourceRow &row, const SourceRow &other, TopBy by);
-
-/// Windows by their size: monitors of one size share them, as many as the longest keeps.
-using WindowsBySize = std::map<std::uint32_t, Windows>;
 
 /// All that a ledger knows of one event at one service. What is attributed is under its source;
 /// what is not, under its family's first address. The totals are what was recorded of the
@@ -104,6 +102,9 @@ public:
     PrefixWindows &prefixes() { return prefixes_; }
     const NetworkWindows &networks() const { return networks_; }
     NetworkWindows &networks() { return networks_; }
+    /// What front-ends report.
+    const ReportedWindows &reported() const { return reported_; }
+    ReportedWindows &reported() { return reported_; }
 
     /// Tells the true totals of a service and family, after what is known of their sources was
     /// recorded. A claimed source may be forgotten before anybody looked at it: the SYNs and
@@ -187,6 +188,7 @@ private:
     std::map<ServiceId, ServiceBook> books_;
     PrefixWindows prefixes_;
     NetworkWindows networks_;
+    ReportedWindows reported_;
     std::optional<UnixTime> forgot_at_;
 };
 

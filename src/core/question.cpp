@@ -21,12 +21,19 @@ Error unknown(std::string message)
     return {std::move(message), static_cast<int>(Wrong::unknown)};
 }
 
-std::string lower_case(std::string text)
+std::string listed(const std::vector<std::string> &names)
 {
-    for (char &letter : text)
-        if (letter >= 'A' && letter <= 'Z')
-            letter = static_cast<char>(letter - 'A' + 'a');
-    return text;
+    std::string list;
+
+    for (const auto &name : names)
+        list += (list.empty() ? "" : ", ") + name;
+    return list;
+}
+
+Error unknown_service(const std::string &name, const std::vector<std::string> &known)
+{
+    return unknown("there is no service '" + name + "': " +
+                   (known.empty() ? "none is configured" : "expected one of " + listed(known)));
 }
 
 struct WindowRange {
@@ -65,6 +72,34 @@ double seconds_elapsed(const WindowRange &range, const Monitor &monitor, UnixTim
 }
 
 } // namespace
+
+std::string_view counted_name(Counted event)
+{
+    if (const auto *const reported = std::get_if<Reported>(&event))
+        return reported_name(*reported);
+    return event_name(std::get<Event>(event));
+}
+
+std::vector<std::string> counted_names()
+{
+    std::vector<std::string> names;
+
+    for (std::size_t i = 0; i < event_count; i++)
+        names.emplace_back(event_name(static_cast<Event>(i)));
+    for (std::size_t i = 0; i < reported_count; i++)
+        names.emplace_back(reported_name(static_cast<Reported>(i)));
+    return names;
+}
+
+Result<Counted> parse_counted(std::string_view text)
+{
+    if (const auto reported = parse_reported(text))
+        return Counted{*reported};
+    if (const auto event = parse_event(text))
+        return Counted{*event};
+    return unknown("there is no event '" + std::string(text) + "': expected one of " +
+                   listed(counted_names()));
+}
 
 Questions::Questions(Ledger &ledger, Gate &gate, const Clock &clock)
     : ledger_(ledger), gate_(gate), clock_(clock), windows_since_(clock.now())
@@ -130,6 +165,41 @@ Result<std::int64_t> Questions::count_live(const LiveQuestion &question,
 
 Result<Answer> Questions::count(const CountQuestion &question)
 {
+    if (const auto *const reported = std::get_if<Reported>(&question.event))
+        return count_reported(question, *reported);
+    return count_seen(question, std::get<Event>(question.event));
+}
+
+Result<Answer> Questions::count_reported(const CountQuestion &question, Reported event) const
+{
+    const auto service =
+        question.service ? std::optional{lower_case(*question.service)} : std::nullopt;
+    if (service && !services_.contains(*service) && !ledger_.reported().knows_service(*service))
+        return unknown_service(*question.service, services_of(event));
+    const auto monitor = find_monitor(question.monitor);
+    if (!monitor)
+        return monitor.error();
+    const auto range = find_windows(question, *monitor);
+    if (!range)
+        return range.error();
+
+    const auto now = clock_.now();
+    const auto sum = ledger_.reported().sum(whole_sources(question.block), service, event, *monitor,
+                                            range->start, range->end, now);
+    Answer answer;
+    answer.value = sum.within;
+    answer.lower = is_part_of_source(question.block) ? 0 : sum.within;
+    answer.upper = sum.within + sum.around;
+    answer.exact = answer.lower == answer.upper;
+    answer.rate_per_second =
+        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, now);
+    answer.as_of = now;
+    answer.since = ledger_.reported().since().value_or(windows_since_);
+    return answer;
+}
+
+Result<Answer> Questions::count_seen(const CountQuestion &question, Event event)
+{
     const auto service = find_service(question.service);
     if (!service)
         return service.error();
@@ -142,7 +212,7 @@ Result<Answer> Questions::count(const CountQuestion &question)
 
     Asked asked{.block = whole_sources(question.block),
                 .service = *service,
-                .event = question.event,
+                .event = event,
                 .monitor = *monitor,
                 .start = range->start,
                 .end = range->end,
@@ -152,7 +222,7 @@ Result<Answer> Questions::count(const CountQuestion &question)
     if (asked.is_whole_family() && asked.start == 0 && asked.event != Event::connections)
         asked.owed = owed(asked.block.family(), asked.service, asked.event);
     const bool prefixes_read =
-        question.event != Event::connections && refresh_prefixes_ && refresh_prefixes_(asked.block);
+        event != Event::connections && refresh_prefixes_ && refresh_prefixes_(asked.block);
     asked.now = clock_.now();
     const Bounds bounds = bound_count(ledger_, asked);
 
@@ -229,12 +299,22 @@ Questions::find_service(const std::optional<std::string> &name) const
     const auto found = services_.find(lower_case(*name));
     if (found != services_.end())
         return std::optional{found->second};
+    return unknown_service(*name, services_of(Event::connections));
+}
 
-    std::string known;
-    for (const auto &[known_name, id] : services_)
-        known += (known.empty() ? "expected one of " : ", ") + known_name;
-    return unknown("there is no service '" + *name +
-                   "': " + (known.empty() ? "none is configured" : known));
+std::vector<std::string> Questions::services_of(Counted event) const
+{
+    std::vector<std::string> names;
+
+    for (const auto &[name, id] : services_)
+        names.push_back(name);
+    if (std::holds_alternative<Event>(event))
+        return names;
+    for (auto &name : ledger_.reported().services())
+        if (!services_.contains(name))
+            names.push_back(std::move(name));
+    std::ranges::sort(names);
+    return names;
 }
 
 Result<Monitor> Questions::find_monitor(const std::string &text) const

@@ -9,16 +9,27 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "core/count_bounds.hpp"
 #include "core/ledger.hpp"
+#include "core/reports.hpp"
 #include "core/seams.hpp"
 
 namespace tallygate::core {
+
+/// What can be counted: what the gate sees, and what front-ends report.
+using Counted = std::variant<Event, Reported>;
+
+std::string_view counted_name(Counted event);
+std::vector<std::string> counted_names();
+/// One of counted_names(); else an error that names them.
+Result<Counted> parse_counted(std::string_view text);
 
 struct LiveQuestion {
     Block block = Block::all(Family::ipv4);
@@ -28,11 +39,11 @@ struct LiveQuestion {
 
 struct CountQuestion {
     Block block = Block::all(Family::ipv4);
-    std::string monitor; ///< "60,10", one of the configured ones
+    std::string monitor = {}; ///< "60,10", one of the configured ones
     std::uint32_t start = 0;
     std::optional<std::uint32_t> end = {}; ///< start, if it is not given
-    Event event = Event::connections;
-    std::optional<std::string> service = {};
+    Counted event = Event::connections;
+    std::optional<std::string> service = {}; ///< of a report, also one that is not guarded
 };
 
 struct TopQuestion {
@@ -77,6 +88,9 @@ public:
     /// The configured services. Replaced at a reload.
     void set_services(std::map<std::string, ServiceId> services);
     const std::map<std::string, ServiceId> &services() const { return services_; }
+    /// The names that a question about `event` may have: the configured ones, and of reports
+    /// those that were reported.
+    std::vector<std::string> services_of(Counted event) const;
 
     Result<Answer> live(const LiveQuestion &question);
     Result<Answer> count(const CountQuestion &question);
@@ -108,6 +122,8 @@ public:
 private:
     Result<std::optional<ServiceId>> find_service(const std::optional<std::string> &name) const;
     Result<Monitor> find_monitor(const std::string &text) const;
+    Result<Answer> count_seen(const CountQuestion &question, Event event);
+    Result<Answer> count_reported(const CountQuestion &question, Reported event) const;
     Result<std::int64_t> count_live(const LiveQuestion &question, std::optional<ServiceId> service,
                                     bool refreshed) const;
     bool is_part_of_source(const Block &block) const;

@@ -5,19 +5,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/address.hpp"
-#include "base/result.hpp"
-#include "core/monitor.hpp"
 #include "core/seams.hpp"
-#include "core/window.hpp"
 
 namespace tallygate::core {
+
+class Ledger;
 
 enum class Reported : std::uint8_t { receptions, recipients, rejections, auth, tls };
 inline constexpr std::size_t reported_count = 5;
@@ -38,6 +35,23 @@ class Reporter {
 public:
     virtual ~Reporter() = default;
     virtual void report(const Report &report) = 0;
+};
+
+/// Takes reports into the ledger's windows of now, IPv6 clients as the sources that the gate
+/// counts. Borrows everything.
+class ReportedEvents : public Reporter {
+public:
+    ReportedEvents(Ledger &ledger, const Gate &gate, const Clock &clock)
+        : ledger_(ledger), gate_(gate), clock_(clock)
+    {
+    }
+
+    void report(const Report &report) override;
+
+private:
+    Ledger &ledger_;
+    const Gate &gate_;
+    const Clock &clock_;
 };
 
 } // namespace tallygate::core

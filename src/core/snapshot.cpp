@@ -10,7 +10,7 @@
 namespace tallygate::core {
 namespace {
 
-constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 2};
+constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 3};
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
 
@@ -75,6 +75,7 @@ public:
         put_told(snapshot.told);
         put_prefixes(snapshot.prefixes);
         put_networks(snapshot.networks);
+        put_reported(snapshot);
         return seal_snapshot(writer_.take());
     }
 
@@ -214,6 +215,25 @@ private:
         }
     }
 
+    void put_reported(const Snapshot &snapshot)
+    {
+        writer_.put(snapshot.reported_since ? 1 : 0);
+        put_time(snapshot.reported_since.value_or(UnixTime{}));
+        writer_.put(snapshot.reported.size());
+        for (const auto &[service, book] : snapshot.reported) {
+            writer_.put_text(service);
+            writer_.put(book.size());
+            for (std::size_t i = 0; i < book.size(); i++) {
+                writer_.put_text(reported_name(static_cast<Reported>(i)));
+                writer_.put(book[i].size());
+                for (const auto &[length_bits, by_size] : book[i]) {
+                    writer_.put(length_bits);
+                    put_windows(by_size);
+                }
+            }
+        }
+    }
+
     ByteWriter writer_;
 };
 
@@ -238,6 +258,8 @@ public:
             snapshot.prefixes = take_prefixes();
             snapshot.networks = take_networks();
         }
+        if (version_ >= 3)
+            take_reported(snapshot);
         if (reader_.left() != 0)
             reader_.fail("it goes on after its end");
         if (reader_.failed())
@@ -306,7 +328,8 @@ private:
         return book;
     }
 
-    WindowsBySize take_windows()
+    /// Of addresses that have nothing behind their first `length_bits`.
+    WindowsBySize take_windows(unsigned length_bits = 128)
     {
         WindowsBySize by_size;
 
@@ -315,22 +338,22 @@ private:
             // How many are kept, the ledger says that takes them.
             Windows &windows = by_size.try_emplace(size, Monitor{size, 1}).first->second;
             for (auto count = reader_.take_count(3, "a number of windows"); count > 0; count--)
-                take_window(windows);
+                take_window(windows, length_bits);
         }
         return by_size;
     }
 
-    void take_window(Windows &windows)
+    void take_window(Windows &windows, unsigned length_bits)
     {
         const auto index = take_index();
         BlockSums sums;
 
         for (const Family family : families)
-            sums.add_sorted(family, take_sums(family));
+            sums.add_sorted(family, take_sums(family, length_bits));
         windows.restore(index, std::move(sums));
     }
 
-    std::vector<BlockSums::Amount> take_sums(Family family)
+    std::vector<BlockSums::Amount> take_sums(Family family, unsigned length_bits)
     {
         std::vector<BlockSums::Amount> amounts;
         const bool ipv6 = family == Family::ipv6;
@@ -347,7 +370,8 @@ private:
             const auto amount = take_amount();
             if (reader_.failed())
                 return {};
-            if ((i != 0 && halves <= last) || address.family() != family)
+            if ((i != 0 && halves <= last) || address.family() != family ||
+                address.masked(length_bits) != address)
                 reader_.fail("an address in it stands in the wrong place");
             amounts.push_back({address, amount});
             last = halves;
@@ -486,6 +510,40 @@ private:
                 const auto syn = take_count_of_syns();
                 windows[index] = {syn, take_count_of_syns()};
             }
+        }
+        return book;
+    }
+
+    void take_reported(Snapshot &snapshot)
+    {
+        const bool has_since = reader_.take_at_most(1, "a yes or no") != 0;
+        const UnixTime since = take_time();
+        if (has_since)
+            snapshot.reported_since = since;
+        for (auto count = reader_.take_count(2, "a number of services"); count > 0; count--) {
+            auto service = reader_.take_text();
+            if (!snapshot.reported.try_emplace(std::move(service), take_reported_book()).second)
+                reader_.fail("a service stands in it twice");
+        }
+    }
+
+    ReportedWindows::Book take_reported_book()
+    {
+        ReportedWindows::Book book;
+
+        for (auto count = reader_.take_count(2, "a number of events"); count > 0; count--) {
+            const auto event = parse_reported(reader_.take_text());
+            ReportedWindows::ByLength by_length;
+            for (auto lengths = reader_.take_count(2, "a number of lengths"); lengths > 0;
+                 lengths--) {
+                const auto length_bits =
+                    static_cast<unsigned>(reader_.take_at_most(128, "a block's length"));
+                if (!by_length.try_emplace(length_bits, take_windows(length_bits)).second)
+                    reader_.fail("a length stands in it twice");
+            }
+            // Another version may know events that we do not.
+            if (event)
+                book[static_cast<std::size_t>(*event)] = std::move(by_length);
         }
         return book;
     }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,8 @@ struct Snapshot {
     Told told;
     PrefixWindows prefixes; ///< what for_snapshot() gave: no window past 2^18 prefixes
     NetworkBooks networks;
+    ReportedWindows::Books reported;
+    std::optional<UnixTime> reported_since; ///< nothing: nobody recorded reports then
 };
 
 /// Header and body. Takes about 40 ns for each address of each window: 0.3 s for a million sources
@@ -50,8 +53,8 @@ std::string encode_snapshot(const Snapshot &snapshot);
 std::string seal_snapshot(std::string_view body);
 
 /// Takes what encode_snapshot() made. Anything else is an error that says what is wrong with
-/// it: "its checksum is wrong". What is accepted can be summed without an overflow. Of format 1,
-/// which had no prefixes and no networks, those are empty.
+/// it: "its checksum is wrong". What is accepted can be summed without an overflow. What older
+/// formats did not have, prefixes and networks before 2 and reports before 3, is empty.
 Result<Snapshot> decode_snapshot(std::string_view bytes);
 
 } // namespace tallygate::core

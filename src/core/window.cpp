@@ -58,6 +58,12 @@ void Windows::restore(std::int64_t index, BlockSums sums)
     by_index_[index] = std::move(sums);
 }
 
+BlockSums Windows::take(std::int64_t index)
+{
+    auto node = by_index_.extract(index);
+    return node ? std::move(node.mapped()) : BlockSums{};
+}
+
 std::size_t Windows::bytes() const
 {
     std::size_t bytes = 0;
@@ -65,6 +71,15 @@ std::size_t Windows::bytes() const
     for (const auto &[index, sums] : by_index_)
         bytes += sizeof(index) + sizeof(sums) + sums.bytes();
     return bytes;
+}
+
+void fit_sizes(WindowsBySize &by_size,
+               const std::map<std::uint32_t, std::uint32_t> &windows_by_size)
+{
+    std::erase_if(by_size,
+                  [&](const auto &entry) { return !windows_by_size.contains(entry.first); });
+    for (const auto &[size, windows] : windows_by_size)
+        by_size.try_emplace(size, Monitor{size, windows}).first->second.set_windows(windows);
 }
 
 } // namespace tallygate::core

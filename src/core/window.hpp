@@ -66,6 +66,10 @@ public:
     const std::map<std::int64_t, BlockSums> &by_index() const { return by_index_; }
     /// Puts back a window that by_index() showed.
     void restore(std::int64_t index, BlockSums sums);
+    /// Takes a window out; an empty one if it is not there.
+    BlockSums take(std::int64_t index);
+    /// A window to add to, whatever the time.
+    BlockSums &at_index(std::int64_t index) { return by_index_[index]; }
 
     std::size_t bytes() const;
 
@@ -73,5 +77,13 @@ private:
     Monitor monitor_;
     std::map<std::int64_t, BlockSums> by_index_;
 };
+
+/// Windows by their size: monitors of one size share them, as many as the longest keeps.
+using WindowsBySize = std::map<std::uint32_t, Windows>;
+
+/// Drops the sizes that are not in `windows_by_size`, adds those that are missing, and keeps so
+/// many windows of each from now on.
+void fit_sizes(WindowsBySize &by_size,
+               const std::map<std::uint32_t, std::uint32_t> &windows_by_size);
 
 } // namespace tallygate::core

@@ -116,6 +116,7 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
     mode_.take_gate(*gate_);
     questions_ = std::make_unique<core::Questions>(ledger_, *gate_, clock_);
     questions_->set_services(gate_->service_ids());
+    reports_ = std::make_unique<core::ReportedEvents>(ledger_, *gate_, clock_);
     if (!gate_->maps_adopted())
         if (const auto adopted = gate_->adopt_connections(); !adopted)
             spdlog::error("take in the connections that are open: {}", adopted.error().message);
@@ -143,7 +144,7 @@ Result<void> Daemon::start_lists(ListsKeeper::Groups groups)
 
 void Daemon::start_servers(net::Listener control, std::optional<net::Listener> http)
 {
-    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_, actions_);
+    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_, actions_, *reports_);
     control_server_ = std::make_unique<net::HttpServer>(loop_, std::move(control),
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);

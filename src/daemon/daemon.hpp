@@ -64,6 +64,7 @@ private:
     core::Ledger ledger_;
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
+    std::unique_ptr<core::ReportedEvents> reports_;
     SnapshotKeeper snapshots_;
     ProvenKeeper proven_;
     AuditLog audit_;

@@ -23,6 +23,7 @@ SnapshotKeeper::SnapshotKeeper(const std::string &dir, core::Ledger &ledger,
     : file_(SnapshotFile{dir}, "windows are"), ledger_(ledger), clock_(clock),
       windows_since_(clock.now())
 {
+    ledger.reported().set_since(windows_since_);
 }
 
 void SnapshotKeeper::restore(kernel::KernelGate &gate, core::Questions &questions)
@@ -83,6 +84,9 @@ void SnapshotKeeper::restore_windows(core::Snapshot &snapshot, const kernel::Ker
     }
     ledger_.prefixes().restore(std::move(snapshot.prefixes));
     ledger_.networks().restore(std::move(snapshot.networks));
+    ledger_.reported().restore(std::move(snapshot.reported));
+    if (snapshot.reported_since)
+        ledger_.reported().set_since(std::min(*snapshot.reported_since, clock_.now()));
     if (!same_tables)
         ledger_.networks().forget_totals();
     ledger_.forget_old(clock_.now());
@@ -125,6 +129,8 @@ core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
     snapshot.told = gate.told();
     snapshot.prefixes = ledger_.prefixes().for_snapshot();
     snapshot.networks = ledger_.networks().books();
+    snapshot.reported = ledger_.reported().books();
+    snapshot.reported_since = ledger_.reported().since();
     return snapshot;
 }
 

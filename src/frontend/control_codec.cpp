@@ -111,23 +111,33 @@ public:
         return number;
     }
 
-    core::Event event()
+    core::Counted event()
     {
         const auto value = text("event");
         const auto event =
-            value ? core::parse_event(*value) : Result<core::Event>{core::Event::connections};
+            value ? core::parse_counted(*value) : Result<core::Counted>{core::Event::connections};
         if (event)
             return *event;
-        ControlRefusal refusal{.status = 404, .message = event.error().message};
-        for (const auto known : {core::Event::connections, core::Event::syn, core::Event::dropped})
-            refusal.known.emplace_back(core::event_name(known));
-        refuse(std::move(refusal));
+        refuse({.status = 404, .message = event.error().message, .known = core::counted_names()});
         return core::Event::connections;
     }
 
-    std::optional<Block> block()
+    core::Reported reported(std::string_view name)
     {
-        const auto value = text("cidr");
+        const auto value = required_text(name);
+        if (const auto event = core::parse_reported(value))
+            return *event;
+        ControlRefusal refusal{.status = 404,
+                               .message = "there is no event '" + value + "' to report"};
+        for (std::size_t i = 0; i < core::reported_count; i++)
+            refusal.known.emplace_back(core::reported_name(static_cast<core::Reported>(i)));
+        refuse(std::move(refusal));
+        return core::Reported::receptions;
+    }
+
+    std::optional<Block> block(std::string_view name = "cidr")
+    {
+        const auto value = text(name);
         if (!value)
             return std::nullopt;
         const auto block = Block::parse(*value);
@@ -137,15 +147,15 @@ public:
         return std::nullopt;
     }
 
-    Block required_block()
+    Block required_block(std::string_view name = "cidr")
     {
-        required_text("cidr");
-        return block().value_or(Block::all(Family::ipv4));
+        required_text(name);
+        return block(name).value_or(Block::all(Family::ipv4));
     }
 
-    AskedBlock asked()
+    AskedBlock asked(std::string_view name = "cidr")
     {
-        const auto value = text("cidr").value_or("");
+        const auto value = text(name).value_or("");
         return {value, Block::has_host_bits(value)};
     }
 
@@ -347,6 +357,18 @@ ControlRequest parse_mode(Parameters &parameters)
         .remote_address = parameters.address("operator")};
 }
 
+ControlRequest parse_event(Parameters &parameters)
+{
+    constexpr auto amount_max = static_cast<std::uint32_t>(core::ReportedWindows::amount_max);
+    EventRequest request;
+    request.report.event = parameters.reported("name");
+    request.report.client = parameters.required_block("address");
+    request.report.service = parameters.text("service").value_or("smtp");
+    request.report.amount = parameters.number("amount", 1, amount_max).value_or(1);
+    request.asked = parameters.asked("address");
+    return request;
+}
+
 template <typename T>
 ControlRequest parse_nothing(Parameters &)
 {
@@ -363,6 +385,8 @@ constexpr std::array<std::string_view, 4> add_parameters = {"cidr", "for", "reas
 constexpr std::array<std::string_view, 2> remove_parameters = {"cidr", "operator"};
 constexpr std::array<std::string_view, 2> lists_parameters = {"kind", "rows"};
 constexpr std::array<std::string_view, 2> explain_parameters = {"address", "service"};
+constexpr std::array<std::string_view, 4> event_parameters = {"name", "address", "service",
+                                                              "amount"};
 constexpr std::array<std::string_view, 3> mode_parameters = {"mode", "confirm", "operator"};
 
 struct Route {
@@ -385,6 +409,7 @@ constexpr Route routes[] = {
     {"/v1/block/remove", "POST", remove_parameters, parse_remove<core::ListKind::block>},
     {"/v1/allow", "POST", add_parameters, parse_add<core::ListKind::allow>},
     {"/v1/allow/remove", "POST", remove_parameters, parse_remove<core::ListKind::allow>},
+    {"/v1/event", "POST", event_parameters, parse_event},
     {"/v1/mode", "POST", mode_parameters, parse_mode},
     {"/v1/reload", "POST", reload_parameters, parse_reload},
     {"/metrics", "GET", {}, parse_nothing<MetricsRequest>},

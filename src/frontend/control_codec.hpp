@@ -78,6 +78,11 @@ struct ExplainRequest {
     std::optional<std::string> service = {}; ///< all, if it is not given
 };
 
+struct EventRequest {
+    core::Report report;
+    AskedBlock asked = {};
+};
+
 struct ModeRequest {
     core::Mode mode = core::Mode::observe;
     std::optional<std::chrono::seconds> confirm = {};
@@ -87,7 +92,7 @@ struct ModeRequest {
 using ControlRequest =
     std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest, StatusRequest,
                  MetricsRequest, PageRequest, ReloadRequest, ListAddRequest, ListRemoveRequest,
-                 ListsRequest, LimitsRequest, ExplainRequest, ModeRequest>;
+                 ListsRequest, LimitsRequest, ExplainRequest, ModeRequest, EventRequest>;
 
 struct ControlRefusal {
     unsigned status = 400; ///< of HTTP

@@ -129,8 +129,20 @@ std::string count_json(const CountRequest &request, const core::Answer &answer)
     object["monitor"] = question.monitor;
     object["start"] = question.start;
     object["end"] = question.end.value_or(question.start);
-    object["event"] = core::event_name(question.event);
+    object["event"] = core::counted_name(question.event);
     object["service"] = optional_text(question.service);
+    return line(object);
+}
+
+std::string event_json(const EventRequest &request)
+{
+    const auto &report = request.report;
+    json::object object{{"schema", schema},
+                        {"reported", true},
+                        {"event", core::reported_name(report.event)},
+                        {"service", core::lower_case(report.service)},
+                        {"amount", report.amount}};
+    add_block(object, report.client, request.asked);
     return line(object);
 }
 

@@ -39,6 +39,7 @@ struct StatusReport {
 
 std::string live_json(const LiveRequest &request, const core::Answer &answer);
 std::string count_json(const CountRequest &request, const core::Answer &answer);
+std::string event_json(const EventRequest &request);
 
 /// What `top` was asked, with the defaults filled in.
 struct TopContext {

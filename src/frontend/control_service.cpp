@@ -24,15 +24,6 @@ net::Response refusal_response(const ControlRefusal &refusal)
             .allow = refusal.allow};
 }
 
-/// Names of services are taken in any case.
-std::string lower(std::string name)
-{
-    std::ranges::transform(name, name.begin(), [](char letter) {
-        return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-    });
-    return name;
-}
-
 Asker asker_of(const std::optional<net::Peer> &peer, const RemoteAddress &remote_address)
 {
     Asker asker{.remote_address = remote_address};
@@ -65,8 +56,8 @@ net::Response refused_response(const Error &error)
 } // namespace
 
 ControlService::ControlService(core::Questions &questions, const DaemonFacts &facts,
-                               Actions &actions)
-    : questions_(questions), facts_(facts), actions_(actions)
+                               Actions &actions, core::Reporter &reporter)
+    : questions_(questions), facts_(facts), actions_(actions), reporter_(reporter)
 {
 }
 
@@ -101,7 +92,7 @@ net::Response ControlService::answer(const CountRequest &request, const Peer &)
 {
     const auto answer = questions_.count(request.question);
     if (!answer)
-        return wrong_question(answer.error(), request.question.service);
+        return wrong_question(answer.error(), request.question.service, request.question.event);
     return json_response(count_json(request, *answer));
 }
 
@@ -213,7 +204,7 @@ net::Response ControlService::answer(const ExplainRequest &request, const Peer &
     report.entries = actions_.lists().find(request.address, report.as_of);
 
     for (const auto &[name, id] : questions_.services()) {
-        if (request.service && lower(*request.service) != name)
+        if (request.service && core::lower_case(*request.service) != name)
             continue;
         auto explained = explain(request.address, report.source, name, id);
         if (!explained)
@@ -223,7 +214,7 @@ net::Response ControlService::answer(const ExplainRequest &request, const Peer &
     if (request.service && report.services.empty())
         return refusal_response({.status = 404,
                                  .message = "there is no service '" + *request.service + "'",
-                                 .known = known_services()});
+                                 .known = questions_.services_of(core::Event::connections)});
     return json_response(explain_json(request, report));
 }
 
@@ -262,8 +253,24 @@ Result<ExplainedService> ControlService::explain(const Address &address, const B
     return explained;
 }
 
+net::Response ControlService::answer(const EventRequest &request, const Peer &)
+{
+    constexpr auto services_max = core::ReportedWindows::services_max;
+    if (!questions_.ledger().reported().takes_service(request.report.service))
+        return refusal_response(
+            {.message = "'" + request.report.service +
+                        "' is no name for a service of reports: expected at most " +
+                        std::to_string(core::ReportedWindows::service_bytes_max) +
+                        " letters without a blank, or one of the " + std::to_string(services_max) +
+                        " that are known",
+             .known = questions_.services_of(request.report.event)});
+    reporter_.report(request.report);
+    return json_response(event_json(request));
+}
+
 net::Response ControlService::wrong_question(const Error &error,
-                                             const std::optional<std::string> &service)
+                                             const std::optional<std::string> &service,
+                                             core::Counted event)
 {
     ControlRefusal refusal{.status = 500, .message = error.message};
 
@@ -271,19 +278,13 @@ net::Response ControlService::wrong_question(const Error &error,
         refusal.status = 400;
     if (error.code == static_cast<int>(core::Wrong::unknown)) {
         // The core looks for the service first.
-        const bool service_known = !service || questions_.services().contains(lower(*service));
+        const auto services = questions_.services_of(event);
+        const bool service_known =
+            !service || std::ranges::find(services, core::lower_case(*service)) != services.end();
         refusal.status = 404;
-        refusal.known = service_known ? known_monitors() : known_services();
+        refusal.known = service_known ? known_monitors() : services;
     }
     return refusal_response(refusal);
-}
-
-std::vector<std::string> ControlService::known_services() const
-{
-    std::vector<std::string> names;
-    for (const auto &[name, id] : questions_.services())
-        names.push_back(name);
-    return names;
 }
 
 std::vector<std::string> ControlService::known_monitors() const

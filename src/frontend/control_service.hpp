@@ -23,7 +23,8 @@ enum class Access { full, read_only };
 /// Borrows all that it is given. Not for several threads.
 class ControlService {
 public:
-    ControlService(core::Questions &questions, const DaemonFacts &facts, Actions &actions);
+    ControlService(core::Questions &questions, const DaemonFacts &facts, Actions &actions,
+                   core::Reporter &reporter);
 
     net::Response handle(const net::Request &request, Access access);
     /// handle(), for a server. Borrows this.
@@ -49,11 +50,12 @@ private:
     net::Response answer(const LimitsRequest &request, const Peer &);
     net::Response answer(const ExplainRequest &request, const Peer &);
     net::Response answer(const ModeRequest &request, const Peer &peer);
+    net::Response answer(const EventRequest &request, const Peer &);
 
     Result<ExplainedService> explain(const Address &address, const Block &source,
                                      const std::string &service, core::ServiceId id);
-    net::Response wrong_question(const Error &error, const std::optional<std::string> &service);
-    std::vector<std::string> known_services() const;
+    net::Response wrong_question(const Error &error, const std::optional<std::string> &service,
+                                 core::Counted event = core::Event::connections);
     std::vector<std::string> known_monitors() const;
     std::vector<ServiceTallies> service_tallies();
     StatusReport report();
@@ -61,6 +63,7 @@ private:
     core::Questions &questions_;
     const DaemonFacts &facts_;
     Actions &actions_;
+    core::Reporter &reporter_;
     std::vector<const net::HttpServer *> servers_;
 };
 

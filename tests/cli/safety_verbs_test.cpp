@@ -39,6 +39,8 @@ TEST_F(SafetyVerbs, TellWithAWriteFromWhereTheOperatorComes)
     EXPECT_EQ(asked_, "POST /v1/reload?operator=192.0.2.9");
     run({"block", "list"});
     EXPECT_EQ(asked_, "GET /v1/lists?kind=block");
+    run({"event", "auth", "192.0.2.7"});
+    EXPECT_EQ(asked_, "POST /v1/event?name=auth&address=192.0.2.7") << "mail servers say it";
 }
 
 TEST_F(SafetyVerbs, SayWhatWasDone)

@@ -45,6 +45,7 @@ struct Life {
             ledger.record(change, at(now));
             ledger.record_prefix(widened(Block{change.source, 128}, Detail::fine), change.syn + 1,
                                  at(now));
+            report(change.source);
             if (big.contains(change.source))
                 ledger.record_network(big, {.syn = change.syn, .dropped = change.dropped}, at(now));
             now += static_cast<double>(dice.number(0, 2)) / 10;
@@ -52,6 +53,17 @@ struct Life {
         for (const ServiceId service : {smtp, submission})
             for (const Family family : both_families)
                 ledger.reconcile(service, family, total, at(now));
+    }
+
+    /// Of an address, or now and then of a block around it.
+    void report(const Address &client)
+    {
+        const auto length_bits = dice.number(0, 5) == 0 ? dice.number(96, 128) : 128;
+        ledger.reported().record({static_cast<Reported>(dice.number(0, reported_count - 1)),
+                                  dice.number(0, 1) == 0 ? "smtp" : "other",
+                                  Block{client, static_cast<unsigned>(length_bits)},
+                                  static_cast<std::uint64_t>(dice.number(0, 3))},
+                                 at(now));
     }
 
     Tally total{.syn = 5'000, .dropped = 6'000};
@@ -72,6 +84,8 @@ Snapshot snapshot_of(const Ledger &ledger)
     snapshot.services["submission"] = books[submission];
     snapshot.prefixes = ledger.prefixes().for_snapshot();
     snapshot.networks = ledger.networks().books();
+    snapshot.reported = ledger.reported().books();
+    snapshot.reported_since = ledger.reported().since();
     return snapshot;
 }
 
@@ -82,6 +96,7 @@ Ledger restored(Snapshot snapshot, std::vector<Monitor> monitors)
     ledger.restore(submission, std::move(snapshot.services.at("submission")));
     ledger.prefixes().restore(std::move(snapshot.prefixes));
     ledger.networks().restore(std::move(snapshot.networks));
+    ledger.reported().restore(std::move(snapshot.reported));
     return ledger;
 }
 
@@ -94,6 +109,19 @@ void expect_same_bounds(const Ledger &ledger, const Ledger &other, const Asked &
     RC_ASSERT(other_bounds.lower == bounds.lower);
     RC_ASSERT(other_bounds.upper == bounds.upper);
     RC_ASSERT(other_bounds.by_prefixes == bounds.by_prefixes);
+}
+
+void expect_same_reports(const Ledger &ledger, const Ledger &other, const Asked &asked, Dice &dice)
+{
+    const auto event = static_cast<Reported>(dice.number(0, reported_count - 1));
+    for (const auto &service : {std::optional<std::string>{}, {"smtp"}, {"other"}}) {
+        const auto sum_of = [&](const Ledger &one) {
+            return one.reported().sum(asked.block, service, event, asked.monitor, asked.start,
+                                      asked.end, asked.now);
+        };
+        RC_ASSERT(sum_of(other).within == sum_of(ledger).within);
+        RC_ASSERT(sum_of(other).around == sum_of(ledger).around);
+    }
 }
 
 /// The same answers to a few random questions about `monitor`.
@@ -120,6 +148,7 @@ void expect_same_windows(const Ledger &ledger, const Ledger &other, const Monito
                       .now = at(now),
                       .since = at(0)};
         expect_same_bounds(ledger, other, bounded);
+        expect_same_reports(ledger, other, bounded, dice);
         bounded.service = service;
         expect_same_bounds(ledger, other, bounded);
         bounded.block = big;
@@ -254,7 +283,7 @@ TEST(Snapshot, says_what_is_wrong)
 {
     const auto whole = encode_snapshot(snapshot_of(small_ledger()));
     auto other_format = whole;
-    other_format[8] = 3;
+    other_format[8] = 9;
     auto other_file = whole;
     other_file[0] = 'T';
     auto flipped = whole;
@@ -264,7 +293,7 @@ TEST(Snapshot, says_what_is_wrong)
         {"", "it is no snapshot of tallygate's windows"},
         {other_file, "it is no snapshot of tallygate's windows"},
         {whole.substr(0, 10), "it ends in the middle"},
-        {other_format, "it is of format 3, and this version reads 1 to 2"},
+        {other_format, "it is of format 9, and this version reads 1 to 3"},
         {flipped, "its checksum is wrong"},
         {seal_snapshot(""), "it ends in the middle"},
         {seal_snapshot(std::string(11, '\xff')), "a number in it has more than 64 bits"},
@@ -302,6 +331,8 @@ std::string body_with_window(std::uint64_t first_low, std::uint64_t step, std::i
     body.put(0); // claims
     for (int zero = 0; zero < 4; zero++)
         body.put(0); // prefixes known, and since when, their sizes; networks
+    for (int zero = 0; zero < 3; zero++)
+        body.put(0); // reports known, and since when; services
     return seal_snapshot(body.take());
 }
 
@@ -327,7 +358,7 @@ TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
     auto before = snapshot_of(small_ledger());
     before.prefixes = {};
     auto body = encode_snapshot(before).substr(24);
-    body.resize(body.size() - 4); // what format 2 says of no prefixes and no networks
+    body.resize(body.size() - 7); // what format 3 says of no prefixes, networks and reports
     auto bytes = seal_snapshot(body);
     bytes[8] = 1;
 
@@ -343,6 +374,38 @@ TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
                                              .since = at(0)});
     EXPECT_EQ(bounds.upper, 2);
     EXPECT_FALSE(bounds.by_prefixes);
+}
+
+TEST(Snapshot, of_the_second_format_has_no_reports)
+{
+    auto body = encode_snapshot(snapshot_of(small_ledger())).substr(24);
+    body.resize(body.size() - 3);
+    auto bytes = seal_snapshot(body);
+    EXPECT_FALSE(decode_snapshot(bytes));
+    bytes[8] = 2;
+    const auto second = decode_snapshot(bytes);
+    ASSERT_TRUE(second) << second.error().message;
+    EXPECT_FALSE(second->reported_since);
+    EXPECT_TRUE(second->reported.empty());
+    EXPECT_EQ(second->networks.size(), 0U);
+}
+
+/// One report of a /24, with an address of it.
+std::string body_with_report(const char *client, unsigned length_bits)
+{
+    auto snapshot = snapshot_of(small_ledger());
+    auto &by_size = snapshot.reported["smtp"][0][length_bits];
+    by_size.emplace(60, Monitor{60, 5}).first->second.add(address(client), 1, at(1'000'000));
+    return encode_snapshot(snapshot);
+}
+
+TEST(Snapshot, refuses_reports_that_are_no_blocks)
+{
+    EXPECT_TRUE(decode_snapshot(body_with_report("192.0.2.0", 120)));
+    EXPECT_FALSE(decode_snapshot(body_with_report("192.0.2.1", 120)));
+    EXPECT_TRUE(decode_snapshot(body_with_report("2001:db8::", 64)));
+    EXPECT_FALSE(decode_snapshot(body_with_report("2001:db8::1", 64)));
+    EXPECT_FALSE(decode_snapshot(body_with_report("192.0.2.1", 129)));
 }
 
 TEST(Snapshot, leaves_out_the_fine_level_of_large_windows)

@@ -54,7 +54,7 @@ std::string text_of(const ControlRequest &request)
                 return "count " + question.block.text() + " monitor " + question.monitor +
                        " windows " + std::to_string(question.start) + ".." +
                        (question.end ? std::to_string(*question.end) : "-") + " event " +
-                       std::string(core::event_name(question.event)) + " service " +
+                       std::string(core::counted_name(question.event)) + " service " +
                        or_dash(question.service) + " asked " + asked_text(count.asked);
             },
             [](const TopRequest &top) {
@@ -89,6 +89,12 @@ std::string text_of(const ControlRequest &request)
             },
             [](const ExplainRequest &explain) {
                 return "explain " + explain.address.text() + " service " + or_dash(explain.service);
+            },
+            [](const EventRequest &event) {
+                const auto &report = event.report;
+                return "event " + std::string(core::reported_name(report.event)) + " of " +
+                       report.client.text() + " service " + report.service + " amount " +
+                       std::to_string(report.amount) + " asked " + asked_text(event.asked);
             },
             [](const ModeRequest &mode) {
                 return "mode " + std::string(core::mode_name(mode.mode)) + " confirm " +
@@ -174,6 +180,11 @@ const struct {
      "allow add 2001:db8::/32 for 604800 reason '' operator - asked 2001:db8::/32"},
     {"/v1/block/remove?cidr=192.0.2.7", "block remove 192.0.2.7/32 operator - asked 192.0.2.7"},
     {"/v1/allow/remove?cidr=::/0&operator=::1", "allow remove ::/0 operator ::1 asked ::/0"},
+    {"/v1/event?name=auth&address=192.0.2.7",
+     "event auth of 192.0.2.7/32 service smtp amount 1 asked 192.0.2.7"},
+    {"/v1/event?name=receptions&address=[2001:db8::1]/64&service=Submission&amount=12",
+     "event receptions of 2001:db8::/64 service Submission amount 12 asked [2001:db8::1]/64 "
+     "folded"},
     {"/v1/mode?mode=observe", "mode observe confirm - operator -"},
     {"/v1/mode?mode=enforce&confirm=10m&operator=192.0.2.9",
      "mode enforce confirm 600 operator 192.0.2.9"},
@@ -241,7 +252,7 @@ const struct {
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=", 400, "parameter 'end': expected a number"},
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=10000", 400, "from 0 to 9999"},
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=4294967296", 400, "from 0 to 9999"},
-    {"GET", "/v1/count?cidr=::/0&monitor=60,10&event=tea", 404, "there is no event 'tea'", "syn"},
+    {"GET", "/v1/count?cidr=::/0&monitor=60,10&event=tea", 404, "there is no event 'tea'", "auth"},
     {"GET", "/v1/count?cidr=::/0&monitor=60,10&end=99999999999", 400, "from 0 to 9999, not '999"},
     {"GET", "/v1/top?rows=99999999999999999999", 400, "from 1 to 1000, not '999"},
     {"GET", "/v1/top?rows=0", 400, "from 1 to 1000"},
@@ -260,6 +271,13 @@ const struct {
     {"POST", "/v1/block?cidr=192.0.2.7&operator=ssh", 400, "'ssh' is not an"},
     {"POST", "/v1/block/remove?cidr=192.0.2.7&for=1h", 400, "unknown parameter 'for'", "cidr"},
     {"POST", "/v1/allow/remove", 400, "parameter 'cidr' is missing"},
+    {"GET", "/v1/event?name=auth&address=192.0.2.7", 405, "/v1/event takes POST"},
+    {"POST", "/v1/event", 400, "parameter 'name' is missing"},
+    {"POST", "/v1/event?name=auth", 400, "parameter 'address' is missing"},
+    {"POST", "/v1/event?name=auth&address=mail.example.com", 400, "is not a CIDR block"},
+    {"POST", "/v1/event?name=syn&address=192.0.2.7", 404, "no event 'syn' to report", "auth"},
+    {"POST", "/v1/event?name=auth&address=192.0.2.7&amount=0", 400, "from 1 to 1000000000"},
+    {"POST", "/v1/event?name=auth&address=192.0.2.7&amount=-1", 400, "from 1 to 1000000000"},
     {"POST", "/v1/mode", 400, "parameter 'mode' is missing"},
     {"POST", "/v1/mode?mode=drop", 400, "'mode': expected observe or enforce, not 'drop'",
      "enforce"},

@@ -41,7 +41,7 @@ protected:
         questions_->begin_claims_round();
         questions_->end_claims_round();
 
-        service_.emplace(*questions_, facts_, actions_);
+        service_.emplace(*questions_, facts_, actions_, reports_);
         serve(full_path_, Access::full);
         serve(read_only_path_, Access::read_only);
         thread_.start();
@@ -117,6 +117,7 @@ protected:
     FakeGate gate_;
     FakeClock clock_;
     core::Ledger ledger_{{{60, 10}, {900, 4}}};
+    core::ReportedEvents reports_{ledger_, gate_, clock_};
     std::optional<core::Questions> questions_;
     frontend::DaemonFacts facts_{.version = "0.1.0",
                                  .pid = 812,
@@ -187,7 +188,7 @@ const struct {
     {"/nowhere", 404,
      R"({"schema":1,"error":"there is nothing at '/nowhere'","known":["/v1/live","/v1/count",)"
      R"("/v1/top","/v1/networks","/v1/status","/v1/lists","/v1/limits","/v1/explain",)"
-     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/mode","/v1/reload",)"
+     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/event","/v1/mode","/v1/reload",)"
      R"("/metrics","/"]})"},
 };
 
@@ -315,6 +316,28 @@ TEST_F(ControlServiceTest, Reloads)
     EXPECT_EQ(post("/v1/reload").status, 500u);
 }
 
+TEST_F(ControlServiceTest, TakesReports)
+{
+    const auto reported = post("/v1/event?name=auth&address=192.0.2.9/24&service=IMAP&amount=3");
+    EXPECT_EQ(reported.status, 200u);
+    EXPECT_EQ(reported.body,
+              R"({"schema":1,"reported":true,"event":"auth","service":"imap","amount":3,)"
+              R"("cidr":"192.0.2.0/24","asked":"192.0.2.9/24","folded":true})"
+              "\n");
+    EXPECT_EQ(post("/v1/event?name=auth&address=192.0.2.1").status, 200u);
+    EXPECT_THAT(get("/v1/count?cidr=192.0.2.0/24&monitor=60,10&event=auth").body,
+                HasSubstr(R"("value":4,"exact":true,)"));
+    EXPECT_THAT(get("/v1/count?cidr=192.0.2.1&monitor=60,10&event=auth&service=imap").body,
+                HasSubstr(R"("value":0,"exact":false,"lower":0,"upper":3,)"));
+
+    const auto unknown = get("/v1/count?cidr=::/0&monitor=60,10&event=auth&service=pop3");
+    EXPECT_EQ(unknown.status, 404u);
+    EXPECT_THAT(unknown.body, HasSubstr(R"("known":["imap","smtp","submission"])"));
+    const auto bad = post("/v1/event?name=auth&address=192.0.2.1&service=two%20words");
+    EXPECT_EQ(bad.status, 400u);
+    EXPECT_THAT(bad.body, HasSubstr("'two words' is no name for a service"));
+}
+
 TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
 {
     const client::Client reader{read_only_path_};
@@ -323,7 +346,8 @@ TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
     EXPECT_THAT(reloaded.body, HasSubstr("read-only"));
     EXPECT_EQ(reply(reader.get("/v1/reload")).status, 405u);
     for (const auto *write : {"/v1/block?cidr=203.0.113.9", "/v1/block/remove?cidr=203.0.113.9",
-                              "/v1/allow?cidr=203.0.113.9", "/v1/mode?mode=enforce"})
+                              "/v1/allow?cidr=203.0.113.9", "/v1/mode?mode=enforce",
+                              "/v1/event?name=auth&address=203.0.113.9"})
         EXPECT_EQ(reply(reader.post(write)).status, 403u) << write;
     for (const auto *read : {"/v1/lists", "/v1/limits", "/v1/explain?address=203.0.113.9"})
         EXPECT_EQ(reply(reader.get(read)).status, 403u) << read;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Any bytes as a snapshot, and as the body of one whose header is right: refused in a sentence,
-// or taken by a ledger, which then answers, and makes a snapshot that says the same.
+// Any bytes as a snapshot, and as the body of one of each format whose header is right: refused in
+// a sentence, or taken by a ledger, which then answers, and makes a snapshot that says the same.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -33,6 +33,12 @@ void ask(core::Snapshot snapshot)
         ledger.restore(++service, std::move(books));
     ledger.prefixes().restore(std::move(snapshot.prefixes));
     ledger.networks().restore(std::move(snapshot.networks));
+    ledger.reported().restore(std::move(snapshot.reported));
+    for (const char *text : {"192.0.2.0/25", "0.0.0.0/0", "::/0"})
+        for (std::size_t i = 0; i < core::reported_count; i++)
+            ledger.reported().sum(*Block::parse(text), {}, static_cast<core::Reported>(i), minutes,
+                                  0, 9, now);
+    ledger.reported().record({.service = "smtp"}, now);
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const Block all = Block::all(family);
         for (const auto event : {core::Event::connections, core::Event::syn})
@@ -78,6 +84,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 {
     const std::string_view bytes{reinterpret_cast<const char *>(data), size};
     check(bytes);
-    check(core::seal_snapshot(bytes));
+    auto sealed = core::seal_snapshot(bytes);
+    const char newest = sealed[8];
+    for (sealed[8] = 1; sealed[8] <= newest; sealed[8]++)
+        check(sealed);
     return 0;
 }
