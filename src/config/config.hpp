@@ -74,6 +74,19 @@ struct Http {
     std::optional<Endpoint> listen; ///< off unless given
 };
 
+/// A Unix socket that a front-end answers on: off unless it has a path.
+struct FrontEndSocket {
+    std::optional<std::string> path;
+    std::uint32_t mode = 0660; ///< of the file
+
+    auto operator<=>(const FrontEndSocket &) const = default;
+};
+
+/// One line asks, one line answers: docs/line.md.
+struct LineProtocol {
+    FrontEndSocket socket;
+};
+
 struct Service {
     std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
@@ -144,6 +157,7 @@ struct Config {
     State state;
     Control control;
     Http http;
+    LineProtocol line;
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;

@@ -15,9 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::days;
 
-constexpr std::size_t services_max = 255;     ///< ids 1 to 255 in the kernel's tables
-constexpr std::size_t tunnels_max = 1000;     ///< the kernel's table has room for a few more
-constexpr std::size_t socket_bytes_max = 107; ///< sockaddr_un's sun_path without its zero
+constexpr std::size_t services_max = 255; ///< ids 1 to 255 in the kernel's tables
+constexpr std::size_t tunnels_max = 1000; ///< the kernel's table has room for a few more
 constexpr std::uint32_t entries_min = 16;
 constexpr std::uint32_t entries_max = 1U << 26;
 constexpr std::uint32_t network_entries_max = 1U << 20;
@@ -204,7 +203,7 @@ constexpr Section sections[] = {
     {"block", Shape::many, read_block},
     {"allow", Shape::many, read_allow},
     {"http", Shape::one, read_http},
-    {"line", Shape::one, nullptr},
+    {"line", Shape::one, read_line},
     {"anvil", Shape::one, nullptr},
     {"policy", Shape::one, nullptr},
     {"sessions", Shape::one, nullptr},

@@ -18,6 +18,7 @@
 namespace tallygate::config {
 
 inline constexpr std::size_t path_bytes_max = PATH_MAX - 1;
+inline constexpr std::size_t socket_bytes_max = 107; ///< sockaddr_un's sun_path without its zero
 
 /// A network that limits name.
 struct LimitedNetwork {
@@ -56,6 +57,10 @@ std::vector<T> values(const std::vector<Placed<T>> &items)
 void read_limit(TableReader &table, Draft &draft);
 /// What only all limits and all networks together tell.
 void check_limited_networks(const Draft &draft, Mistakes &mistakes);
+
+/// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
+FrontEndSocket read_socket(TableReader &table);
+void read_line(TableReader &table, Draft &draft);
 
 void read_lists(TableReader &table, Draft &draft);
 /// [[block]]; [lists] must have been read.

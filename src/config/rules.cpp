@@ -205,6 +205,21 @@ Rule<std::string> absolute_path(std::size_t bytes_max)
     });
 }
 
+Rule<std::uint32_t> socket_mode()
+{
+    return text_rule<std::uint32_t>(
+        "a mode in quotes such as \"0660\", of reading and writing alone",
+        [](const std::string &text) -> std::optional<std::uint32_t> {
+            constexpr std::uint32_t useful = 0666;
+            std::uint32_t mode = 0;
+            const auto *const last = text.data() + text.size();
+            const auto [end, error] = std::from_chars(text.data(), last, mode, 8);
+            if (error != std::errc{} || end != last || text.size() < 3 || (mode & ~useful) != 0)
+                return std::nullopt;
+            return mode;
+        });
+}
+
 Rule<std::string> name()
 {
     const auto expected = "1 to " + std::to_string(name_bytes_max) + " of a-z 0-9 - _ .";

@@ -87,6 +87,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config)
             return listener.error();
         http.emplace(std::move(*listener));
     }
+    if (auto opened = daemon->front_ends_.open(daemon->config_); !opened)
+        return opened.error();
     if (const auto started = daemon->start_gate(std::move(*groups)); !started)
         return started.error();
     daemon->start_servers(std::move(*control), std::move(http));
@@ -149,6 +151,8 @@ void Daemon::start_servers(net::Listener control, std::optional<net::Listener> h
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);
     spdlog::info("answering on {}", control_server_->name());
+    front_ends_.start(
+        {.loop = loop_, .questions = *questions_, .reporter = *reports_, .control = *control_});
 
     if (!http)
         return;

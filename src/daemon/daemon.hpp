@@ -17,6 +17,7 @@
 #include "core/seams.hpp"
 #include "daemon/audit_log.hpp"
 #include "daemon/control_actions.hpp"
+#include "daemon/front_ends.hpp"
 #include "daemon/lists_keeper.hpp"
 #include "daemon/mode_keeper.hpp"
 #include "daemon/proven_keeper.hpp"
@@ -80,6 +81,7 @@ private:
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured
+    FrontEnds front_ends_;
 };
 
 } // namespace tallygate::daemon

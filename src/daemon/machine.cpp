@@ -56,6 +56,7 @@ std::vector<std::string> list_restart_only(const config::Config &running, const 
     compare("state.dir", running.state.dir == now.state.dir, restart);
     compare("control.socket", running.control.socket == now.control.socket, restart);
     compare("http.listen", running.http.listen == now.http.listen, restart);
+    compare("line.socket", running.line.socket == now.line.socket, restart);
     compare("gate.sources_max", was.sources_max == is.sources_max, detach);
     compare("gate.claims_max", was.claims_max == is.claims_max, detach);
     compare("gate.rates_max", was.rates_max == is.rates_max, detach);

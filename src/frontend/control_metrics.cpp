@@ -239,9 +239,46 @@ void add_servers(Families &families, const std::vector<ServerCounts> &servers)
     }
 }
 
+struct StreamMetric {
+    const char *name;
+    const char *help;
+    MetricType type;
+    std::uint64_t (*value)(const net::StreamCounts &);
+};
+
+constexpr StreamMetric stream_metrics[] = {
+    {"tallygate_stream_connections", "Connections of the front-end's clients open now.",
+     MetricType::Gauge,
+     [](const net::StreamCounts &counts) { return std::uint64_t{counts.connection_count}; }},
+    {"tallygate_stream_accepted_total", "Connections taken.", MetricType::Counter,
+     [](const net::StreamCounts &counts) { return counts.accepted_total; }},
+    {"tallygate_stream_requests_total", "Requests served.", MetricType::Counter,
+     [](const net::StreamCounts &counts) { return counts.requests_total; }},
+    {"tallygate_stream_oversized_total", "Connections ended for a request that had no end.",
+     MetricType::Counter, [](const net::StreamCounts &counts) { return counts.oversized_total; }},
+    {"tallygate_stream_refused_total", "Connections closed at once, most for want of room.",
+     MetricType::Counter, [](const net::StreamCounts &counts) { return counts.refused_total; }},
+    {"tallygate_stream_evicted_total", "Connections closed to make room for another.",
+     MetricType::Counter, [](const net::StreamCounts &counts) { return counts.evicted_total; }},
+    {"tallygate_stream_timed_out_total", "Connections closed because the client did nothing.",
+     MetricType::Counter, [](const net::StreamCounts &counts) { return counts.timed_out_total; }},
+};
+
+void add_stream_servers(Families &families, const std::vector<StreamServerCounts> &servers)
+{
+    for (const auto &metric : stream_metrics) {
+        Family family{metric.name, metric.help, metric.type};
+        for (const auto &server : servers)
+            family.add({{"protocol", server.protocol}, {"listener", server.listener}},
+                       static_cast<double>(metric.value(server.counts)));
+        family.move_to(families);
+    }
+}
+
 } // namespace
 
-std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers)
+std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers,
+                         const std::vector<StreamServerCounts> &stream_servers)
 {
     Families families;
 
@@ -253,6 +290,7 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_lists(families, report.daemon.lists);
     add_daemon(families, report);
     add_servers(families, servers);
+    add_stream_servers(families, stream_servers);
     std::ostringstream out;
     prometheus::TextSerializer{}.Serialize(out, families);
     return out.str();

@@ -9,6 +9,7 @@
 
 #include "frontend/control_json.hpp"
 #include "net/http_server.hpp"
+#include "net/stream_server.hpp"
 
 namespace tallygate::frontend {
 
@@ -18,6 +19,14 @@ struct ServerCounts {
     net::HttpCounts counts;
 };
 
-std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers);
+/// The same for a front-end of another protocol: "line".
+struct StreamServerCounts {
+    std::string protocol;
+    std::string listener;
+    net::StreamCounts counts;
+};
+
+std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers,
+                         const std::vector<StreamServerCounts> &stream_servers);
 
 } // namespace tallygate::frontend

@@ -8,6 +8,7 @@
 #include "core/policy.hpp"
 #include "frontend/control_metrics.hpp"
 #include "frontend/control_page.hpp"
+#include "frontend/known_names.hpp"
 
 namespace tallygate::frontend {
 namespace {
@@ -125,11 +126,14 @@ net::Response ControlService::answer(const MetricsRequest &, const Peer &)
     std::vector<ServerCounts> servers;
     for (const auto *server : servers_)
         servers.push_back({server->name(), server->counts()});
+    std::vector<StreamServerCounts> stream_servers;
+    for (const auto &[protocol, server] : stream_servers_)
+        stream_servers.push_back({protocol, server->name(), server->counts()});
     StatusReport full = report();
     full.networks = questions_.gate().networks();
     full.limits = questions_.gate().limits();
     return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-            .body = metrics_text(full, servers)};
+            .body = metrics_text(full, servers, stream_servers)};
 }
 
 net::Response ControlService::answer(const PageRequest &, const Peer &)
@@ -255,15 +259,9 @@ Result<ExplainedService> ControlService::explain(const Address &address, const B
 
 net::Response ControlService::answer(const EventRequest &request, const Peer &)
 {
-    constexpr auto services_max = core::ReportedWindows::services_max;
-    if (!questions_.ledger().reported().takes_service(request.report.service))
+    if (const auto refused = service_refusal(questions_, request.report.service))
         return refusal_response(
-            {.message = "'" + request.report.service +
-                        "' is no name for a service of reports: expected at most " +
-                        std::to_string(core::ReportedWindows::service_bytes_max) +
-                        " letters without a blank, or one of the " + std::to_string(services_max) +
-                        " that are known",
-             .known = questions_.services_of(request.report.event)});
+            {.message = *refused, .known = questions_.services_of(request.report.event)});
     reporter_.report(request.report);
     return json_response(event_json(request));
 }
@@ -272,18 +270,14 @@ net::Response ControlService::wrong_question(const Error &error,
                                              const std::optional<std::string> &service,
                                              core::Counted event)
 {
-    ControlRefusal refusal{.status = 500, .message = error.message};
+    ControlRefusal refusal{.status = 500,
+                           .message = error.message,
+                           .known = known_names(questions_, error, service, event)};
 
     if (error.code == static_cast<int>(core::Wrong::malformed))
         refusal.status = 400;
-    if (error.code == static_cast<int>(core::Wrong::unknown)) {
-        // The core looks for the service first.
-        const auto services = questions_.services_of(event);
-        const bool service_known =
-            !service || std::ranges::find(services, core::lower_case(*service)) != services.end();
+    if (error.code == static_cast<int>(core::Wrong::unknown))
         refusal.status = 404;
-        refusal.known = service_known ? known_monitors() : services;
-    }
     return refusal_response(refusal);
 }
 

@@ -4,6 +4,8 @@
 // control_metrics and control_page write. docs/control.md is its contract.
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/question.hpp"
@@ -14,6 +16,7 @@
 #include "frontend/safety_json.hpp"
 #include "net/http.hpp"
 #include "net/http_server.hpp"
+#include "net/stream_server.hpp"
 
 namespace tallygate::frontend {
 
@@ -32,6 +35,11 @@ public:
 
     /// Shows the counts of `server` in the metrics. Borrows it: it must live as long.
     void show_server(const net::HttpServer &server) { servers_.push_back(&server); }
+    /// The same, for a front-end of another protocol.
+    void show_server(std::string protocol, const net::StreamServer &server)
+    {
+        stream_servers_.emplace_back(std::move(protocol), &server);
+    }
 
 private:
     using Peer = std::optional<net::Peer>; ///< who asks
@@ -65,6 +73,7 @@ private:
     Actions &actions_;
     core::Reporter &reporter_;
     std::vector<const net::HttpServer *> servers_;
+    std::vector<std::pair<std::string, const net::StreamServer *>> stream_servers_;
 };
 
 } // namespace tallygate::frontend

@@ -115,6 +115,11 @@ const struct {
         return !config.http.listen; }},
     {"HTTP", after("[http]\nlisten = \"[::1]:9847\""), [](const Config &config) {
         return config.http.listen == endpoint("[::1]:9847"); }},
+    {"no line socket unless it is named", after("[line]"), [](const Config &config) {
+        return !config.line.socket.path; }},
+    {"a line socket", after("[line]\nsocket = \"/run/line.sock\"\nsocket_mode = \"0666\""),
+     [](const Config &config) {
+        return config.line.socket.path == "/run/line.sock" && config.line.socket.mode == 0666; }},
     {"HTTP on every address", after("[http]\nlisten = \"0.0.0.0:80\""), [](const Config &config) {
         return config.http.listen == endpoint("0.0.0.0:80"); }},
     {"a service by ports", in_service("name = \"smtp-1_a.b\"\nports = [25, 65535, 1]"),

@@ -93,13 +93,13 @@ const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -116,8 +116,6 @@ const Row section_rows[] = {
      "t.toml:6:1: block is a table: expected [[block]]"},
     {"many tables of lists", after("[[lists]]"),
      "t.toml:6:1: lists is an array: expected [lists]"},
-    {"line, which is for later", after("[line]"),
-     "t.toml:6:1: [line] is not in this version yet: expected a file without it"},
     {"anvil, which is for later", after("[anvil]"),
      "t.toml:6:1: [anvil] is not in this version yet: expected a file without it"},
     {"policy, which is for later", after("[policy]"),
@@ -127,6 +125,14 @@ const Row section_rows[] = {
 };
 
 const Row key_rows[] = {
+    {"a relative path for the line's socket", after("[line]\nsocket = \"line.sock\""),
+     "t.toml:7:10: line.socket is \"line.sock\": expected an absolute path of at most 107 bytes"},
+    {"a mode that is a number", after("[line]\nsocket_mode = 660"),
+     "t.toml:7:15: line.socket_mode is 660: expected a mode in quotes such as \"0660\", of reading "
+     "and writing alone"},
+    {"a mode that lets execute", after("[line]\nsocket_mode = \"0777\""),
+     "t.toml:7:15: line.socket_mode is \"0777\": expected a mode in quotes such as \"0660\", of "
+     "reading and writing alone"},
     {"a misspelt key", in_gate("atach = \"auto\""),
      "t.toml:3:1: gate.atach is no setting: did you mean attach?"},
     {"a key that nobody knows", after("[state]\ncolour = \"red\""),

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The front-ends that are off unless configured, each with its service and its server. To add
+// one: a member for its listener, its service and its server, and two lines each in open() and
+// start().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "core/question.hpp"
+#include "frontend/control_service.hpp"
+#include "frontend/line_service.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
+#include "net/stream_server.hpp"
+
+namespace tallygate::daemon {
+
+class FrontEnds {
+public:
+    /// What services need. All of it is borrowed, and lives as long as they do.
+    struct Parts {
+        net::Loop &loop;
+        core::Questions &questions;
+        core::Reporter &reporter;
+        frontend::ControlService &control; ///< shows the servers' counts in the metrics
+    };
+
+    /// Listens on every socket that is configured. Before the gate is started: a socket that
+    /// answers is another daemon's.
+    Result<void> open(const config::Config &config);
+    /// Answers on what was opened.
+    void start(const Parts &parts);
+
+private:
+    /// A stream front-end between open() and start().
+    using Opened = std::optional<net::Listener>;
+
+    std::unique_ptr<net::StreamServer> serve(const Parts &parts, const char *name, Opened &opened,
+                                             net::StreamServer::Open open,
+                                             const net::StreamLimits &limits);
+
+    Opened line_listener_;
+    std::unique_ptr<frontend::LineService> line_;
+    std::unique_ptr<net::StreamServer> line_server_;
+};
+
+} // namespace tallygate::daemon

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The line protocol: asks the core what line_codec read. docs/line.md is its contract.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/question.hpp"
+#include "core/reports.hpp"
+#include "frontend/line_codec.hpp"
+#include "net/stream_server.hpp"
+
+namespace tallygate::frontend {
+
+/// Borrows all that it is given, and is borrowed by its conversations. Not for several threads.
+class LineService {
+public:
+    /// Clients ask once and go, or ask for ever, as policies do: the silent make room.
+    static constexpr net::StreamLimits limits{.input_bytes_max = line_bytes_max,
+                                              .output_bytes_max = 64 * 1024,
+                                              .when_full = net::WhenFull::close_idle};
+
+    LineService(core::Questions &questions, core::Reporter &reporter)
+        : questions_(questions), reporter_(reporter)
+    {
+    }
+
+    /// A line without its end for a line with it.
+    std::string handle(std::string_view line);
+    /// handle(), for a server.
+    net::StreamServer::Open conversations();
+
+private:
+    std::string answer(const LineLive &request);
+    std::string answer(const LineCount &request);
+    std::string answer(const LineEvent &request);
+    std::string wrong_question(const Error &error, const std::optional<std::string> &service,
+                               core::Counted event = core::Event::connections) const;
+
+    core::Questions &questions_;
+    core::Reporter &reporter_;
+};
+
+} // namespace tallygate::frontend
