@@ -79,13 +79,14 @@ void Rates::compact(Counter &counter)
 
 Rates::Counter &Rates::find(const Wanted &wanted)
 {
+    const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(wanted.span);
     auto name = name_of(wanted);
 
     if (const auto found = by_name_.find(name); found != by_name_.end()) {
         counters_.splice(counters_.end(), counters_, found->second);
+        found->second->span_ms = span.count(); // a file may have said something else
         return *found->second;
     }
-    const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(wanted.span);
     counters_.push_back({std::move(name), span.count(), {}});
     const auto made = std::prev(counters_.end());
     by_name_.emplace(made->name, made);
