@@ -87,6 +87,15 @@ struct LineProtocol {
     FrontEndSocket socket;
 };
 
+/// Mail servers with many sessions on one connection: docs/sessions.md.
+struct Sessions {
+    enum class CountFrom : std::uint8_t { sessions, gate };
+
+    FrontEndSocket socket;
+    CountFrom count_from = CountFrom::sessions;
+    std::vector<std::string> services; ///< where the gate counts; empty: at all
+};
+
 struct Service {
     std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
@@ -158,6 +167,7 @@ struct Config {
     Control control;
     Http http;
     LineProtocol line;
+    Sessions sessions;
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;

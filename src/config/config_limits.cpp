@@ -50,16 +50,6 @@ void note_unknown_names(TableReader &table, std::string_view key, const Seen<std
     }
 }
 
-std::vector<std::string> read_names(TableReader &table, std::string_view key,
-                                    const Seen<std::string> &known, const std::string &section,
-                                    Seen<std::string> &seen)
-{
-    const auto names = table.list(key, name(), seen);
-
-    note_unknown_names(table, key, known, section, names);
-    return values(names);
-}
-
 void read_per(TableReader &table, const Gate &gate, Limit &limit)
 {
     std::map<Family, SourcePosition> families;
@@ -218,6 +208,16 @@ std::vector<NamedBlock> nested_blocks(const Config &config)
 }
 
 } // namespace
+
+std::vector<std::string> read_names(TableReader &table, std::string_view key,
+                                    const Seen<std::string> &known, const std::string &section,
+                                    Seen<std::string> &seen)
+{
+    const auto names = table.list(key, name(), seen);
+
+    note_unknown_names(table, key, known, section, names);
+    return values(names);
+}
 
 void read_limit(TableReader &table, Draft &draft)
 {

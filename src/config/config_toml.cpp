@@ -206,7 +206,7 @@ constexpr Section sections[] = {
     {"line", Shape::one, read_line},
     {"anvil", Shape::one, nullptr},
     {"policy", Shape::one, nullptr},
-    {"sessions", Shape::one, nullptr},
+    {"sessions", Shape::one, read_sessions},
 };
 
 std::string header(const Section &section)

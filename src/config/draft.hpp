@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,9 +59,16 @@ void read_limit(TableReader &table, Draft &draft);
 /// What only all limits and all networks together tell.
 void check_limited_networks(const Draft &draft, Mistakes &mistakes);
 
+/// An array of names, each of which a [[section]] must have.
+std::vector<std::string> read_names(TableReader &table, std::string_view key,
+                                    const Seen<std::string> &known, const std::string &section,
+                                    Seen<std::string> &seen);
+
 /// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
 FrontEndSocket read_socket(TableReader &table);
 void read_line(TableReader &table, Draft &draft);
+/// Services must have been read.
+void read_sessions(TableReader &table, Draft &draft);
 
 void read_lists(TableReader &table, Draft &draft);
 /// [[block]]; [lists] must have been read.

@@ -151,8 +151,16 @@ void Daemon::start_servers(net::Listener control, std::optional<net::Listener> h
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);
     spdlog::info("answering on {}", control_server_->name());
-    front_ends_.start(
-        {.loop = loop_, .questions = *questions_, .reporter = *reports_, .control = *control_});
+    front_ends_.start({.loop = loop_,
+                       .questions = *questions_,
+                       .reporter = *reports_,
+                       .control = *control_,
+                       .config = config_,
+                       .is_allowed = [this](const Address &address) {
+                           return lists_.lists()
+                               .find_cover(Block{address, 128}, core::ListKind::allow, clock_.now())
+                               .has_value();
+                       }});
 
     if (!http)
         return;
@@ -193,6 +201,7 @@ void Daemon::run()
     proven_.save(*gate_);
     lists_.finish();
     mode_.finish();
+    front_ends_.finish();
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
 }
 
@@ -232,6 +241,7 @@ void Daemon::show_facts()
     };
     add(mode_.warnings());
     add(lists_.warnings());
+    add(front_ends_.warnings());
     for (const auto &warning : {snapshots_.warning(), proven_.warning(), audit_.warning()})
         if (warning)
             facts_.warnings.push_back(*warning);

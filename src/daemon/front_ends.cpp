@@ -8,6 +8,11 @@
 namespace tallygate::daemon {
 namespace {
 
+using namespace std::chrono_literals;
+
+// How far back a daemon that is killed takes the rates.
+constexpr auto rates_interval = 10s;
+
 Result<void> listen(const config::FrontEndSocket &socket, std::optional<net::Listener> &opened)
 {
     if (!socket.path)
@@ -25,6 +30,8 @@ Result<void> FrontEnds::open(const config::Config &config)
 {
     if (auto line = listen(config.line.socket, line_listener_); !line)
         return line;
+    if (auto sessions = listen(config.sessions.socket, sessions_listener_); !sessions)
+        return sessions;
     return {};
 }
 
@@ -34,6 +41,43 @@ void FrontEnds::start(const Parts &parts)
         line_ = std::make_unique<frontend::LineService>(parts.questions, parts.reporter);
         line_server_ = serve(parts, "line", line_listener_, line_->conversations(), line_->limits);
     }
+    if (sessions_listener_)
+        start_sessions(parts);
+}
+
+void FrontEnds::start_sessions(const Parts &parts)
+{
+    const auto &config = parts.config.sessions;
+
+    sessions_ = std::make_unique<frontend::SessionsService>(
+        parts.questions, parts.reporter, parts.is_allowed,
+        frontend::SessionsOptions{.count_from =
+                                      config.count_from == config::Sessions::CountFrom::gate
+                                          ? frontend::CountFrom::gate
+                                          : frontend::CountFrom::sessions,
+                                  .services = config.services,
+                                  .version = TALLYGATE_VERSION});
+    rates_ = std::make_unique<RatesKeeper>(parts.config.state.dir, *sessions_);
+    rates_->restore();
+    sessions_server_ = serve(parts, "sessions", sessions_listener_, sessions_->opener(),
+                             frontend::SessionsService::limits());
+    parts.loop.every(rates_interval, [this] {
+        sessions_->tick();
+        rates_->save_aside();
+    });
+}
+
+void FrontEnds::finish()
+{
+    if (rates_)
+        rates_->save();
+}
+
+std::vector<std::string> FrontEnds::warnings() const
+{
+    if (rates_ && rates_->warning())
+        return {*rates_->warning()};
+    return {};
 }
 
 std::unique_ptr<net::StreamServer> FrontEnds::serve(const Parts &parts, const char *name,

@@ -5,6 +5,7 @@
 // start().
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,8 +14,10 @@
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "core/question.hpp"
+#include "daemon/rates_keeper.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/line_service.hpp"
+#include "frontend/sessions_service.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/stream_server.hpp"
@@ -29,6 +32,8 @@ public:
         core::Questions &questions;
         core::Reporter &reporter;
         frontend::ControlService &control; ///< shows the servers' counts in the metrics
+        const config::Config &config;
+        std::function<bool(const Address &)> is_allowed; ///< by the lists
     };
 
     /// Listens on every socket that is configured. Before the gate is started: a socket that
@@ -36,6 +41,10 @@ public:
     Result<void> open(const config::Config &config);
     /// Answers on what was opened.
     void start(const Parts &parts);
+    /// Saves what is to outlive the daemon.
+    void finish();
+    /// Sentences for the operator.
+    std::vector<std::string> warnings() const;
 
 private:
     /// A stream front-end between open() and start().
@@ -45,9 +54,15 @@ private:
                                              net::StreamServer::Open open,
                                              const net::StreamLimits &limits);
 
+    void start_sessions(const Parts &parts);
+
     Opened line_listener_;
     std::unique_ptr<frontend::LineService> line_;
     std::unique_ptr<net::StreamServer> line_server_;
+    Opened sessions_listener_;
+    std::unique_ptr<frontend::SessionsService> sessions_;
+    std::unique_ptr<RatesKeeper> rates_;
+    std::unique_ptr<net::StreamServer> sessions_server_;
 };
 
 } // namespace tallygate::daemon

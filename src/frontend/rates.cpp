@@ -137,6 +137,7 @@ Rates::Taken Rates::take(const Wanted &wanted, core::UnixTime now)
     taken.over = !fits;
     if (wanted.amount > 0 && (fits || wanted.charge == Charge::always)) {
         add(counter, now_ms, wanted.amount);
+        taken_total_++;
         taken.count += wanted.amount;
     }
 
@@ -232,6 +233,7 @@ Result<void> Rates::restore(std::string_view bytes)
     while (restored.bytes_ > bytes_max_ && !restored.counters_.empty())
         restored.drop(restored.counters_.begin());
     restored.evicted_total_ = evicted_total_;
+    restored.taken_total_ = taken_total_;
     std::swap(*this, restored);
     return {};
 }

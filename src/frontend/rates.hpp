@@ -64,6 +64,8 @@ public:
 
     std::size_t counters() const { return by_name_.size(); }
     std::size_t bytes() const { return bytes_; }
+    /// Times that take() has counted.
+    std::uint64_t taken_total() const { return taken_total_; }
     /// Counters that were forgotten for want of room.
     std::uint64_t evicted_total() const { return evicted_total_; }
 
@@ -96,6 +98,7 @@ private:
     std::size_t bytes_max_;
     std::size_t bytes_ = 0;
     std::uint64_t evicted_total_ = 0;
+    std::uint64_t taken_total_ = 0;
     Counters counters_;
     std::unordered_map<std::string_view, Counters::iterator> by_name_; ///< names are counters_'
 };

@@ -55,6 +55,8 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.lists.widest_ipv6, right.lists.widest_ipv6);
     EXPECT_EQ(left.lists.blocks_max, right.lists.blocks_max);
     EXPECT_EQ(left.control.socket, right.control.socket);
+    EXPECT_EQ(left.sessions.count_from, right.sessions.count_from);
+    EXPECT_EQ(left.sessions.socket.mode, right.sessions.socket.mode);
     EXPECT_EQ(left.windows.monitors, right.windows.monitors);
 }
 

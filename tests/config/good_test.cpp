@@ -117,6 +117,15 @@ const struct {
         return config.http.listen == endpoint("[::1]:9847"); }},
     {"no line socket unless it is named", after("[line]"), [](const Config &config) {
         return !config.line.socket.path; }},
+    {"no sessions socket unless it is named", after("[sessions]"), [](const Config &config) {
+        return !config.sessions.socket.path && config.sessions.services.empty() &&
+               config.sessions.count_from == config::Sessions::CountFrom::sessions; }},
+    {"a sessions socket that counts at the gate",
+     after("[sessions]\nsocket = \"/run/s.sock\"\ncount_from = \"gate\"\nservices = [\"smtp\"]"),
+     [](const Config &config) {
+        return config.sessions.socket.path == "/run/s.sock" &&
+               config.sessions.services == std::vector<std::string>{"smtp"} &&
+               config.sessions.count_from == config::Sessions::CountFrom::gate; }},
     {"a line socket", after("[line]\nsocket = \"/run/line.sock\"\nsocket_mode = \"0666\""),
      [](const Config &config) {
         return config.line.socket.path == "/run/line.sock" && config.line.socket.mode == 0666; }},

@@ -93,13 +93,13 @@ const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [sessions]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [sessions]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -120,8 +120,11 @@ const Row section_rows[] = {
      "t.toml:6:1: [anvil] is not in this version yet: expected a file without it"},
     {"policy, which is for later", after("[policy]"),
      "t.toml:6:1: [policy] is not in this version yet: expected a file without it"},
-    {"sessions, which are for later", after("[sessions]"),
-     "t.toml:6:1: [sessions] is not in this version yet: expected a file without it"},
+    {"a count from nowhere", after("[sessions]\ncount_from = \"kernel\""),
+     "t.toml:7:14: sessions.count_from is \"kernel\": expected sessions or gate"},
+    {"a service that there is not", after("[sessions]\nservices = [\"smpt\"]"),
+     "t.toml:7:13: sessions.services has \"smpt\", which no [[service]] is called: did you mean "
+     "smtp?"},
 };
 
 const Row key_rows[] = {
