@@ -89,7 +89,7 @@ test('nobody is there: mail is delivered, and is counted when somebody comes', a
   try {
     const started = Date.now()
     assert.deepStrictEqual(await scene.call('begin_delivery', mail('example.com')), PASS)
-    assert.ok(Date.now() - started < 300)
+    assert.ok(Date.now() - started < 3000)
     assert.strictEqual(scene.plugin.client.sessions.size, 1)
   } finally {
     scene.end()

@@ -208,7 +208,7 @@ test('nobody is there: everything passes at once, with an error in the results',
     const started = Date.now()
     assert.deepStrictEqual(await scene.connect(connection), PASS)
     assert.deepStrictEqual(await scene.call('check_rcpt', connection, [new Address('<a@b.com>')]), PASS)
-    assert.ok(Date.now() - started < 300)
+    assert.ok(Date.now() - started < 3000)
     assert.ok(scene.results(connection).err.some((each) => /no answer from tallygate/.test(each)))
     await scene.call('close_session', connection)
   } finally {
@@ -216,14 +216,14 @@ test('nobody is there: everything passes at once, with an error in the results',
   }
 })
 
-test('a silent daemon: everything passes within 300 ms', () =>
+test('a silent daemon: everything passes soon', () =>
   withScene(
     `${CONCURRENCY}[rate_conn]\nenabled=true\n[rate_rcpt_host]\nenabled=true\n`,
     () => undefined,
     async (scene) => {
       const started = Date.now()
       assert.deepStrictEqual(await scene.connect(scene.connection()), PASS)
-      assert.ok(Date.now() - started <= 300)
+      assert.ok(Date.now() - started < 3000)
     },
   ))
 
@@ -235,6 +235,9 @@ for (const answer of NONSENSE) {
       assert.deepStrictEqual(await scene.connect(scene.connection()), PASS)
     }))
 }
+
+test('mail waits for at most 300 ms, whatever is configured', () =>
+  withScene('', {}, async (scene) => assert.strictEqual(scene.plugin.own.timeout, 300), 'timeout=9999\n'))
 
 test('a new limit.ini is taken without a restart', () =>
   withScene('', { live: 5 }, async (scene) => {
