@@ -59,7 +59,7 @@ def house_check(name, *command):
 
 
 def c_files():
-    for top in ("bpf", "include", "src", "tests"):
+    for top in ("bpf", "include", "src", "tests", "integrations"):
         yield from (path for path in sorted((TREE / top).rglob("*")) if path.suffix in C_SUFFIXES)
 
 

@@ -54,6 +54,7 @@ FUNCTION_LINES_MAX = 70
 STAGE_LINES_MAX = 40  # a function of bpf/: the verifier walks every path of it
 
 C_SUFFIXES = {".c", ".h", ".cpp", ".hpp"}
+OTHER_SUFFIXES = {".cmake", ".lua", ".sieve"}
 TOPS = ("bpf", "include", "src", "tests", "scripts", "integrations", ".ci")
 
 
@@ -194,7 +195,7 @@ def files_of(tree):
         for path in sorted((tree / top).rglob("*")):
             if not path.is_file() or "__pycache__" in path.parts:
                 continue
-            if path.suffix in C_SUFFIXES | {".cmake"} or path.name == "CMakeLists.txt":
+            if path.suffix in C_SUFFIXES | OTHER_SUFFIXES or path.name == "CMakeLists.txt":
                 yield path
             elif is_script(path):
                 yield path
