@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "core/wrong.hpp"
+
 namespace tallygate::core {
 namespace {
 
@@ -44,6 +46,22 @@ Result<Monitor> Monitor::parse(std::string_view text)
 std::string Monitor::text() const
 {
     return std::to_string(window_seconds) + "," + std::to_string(windows);
+}
+
+Result<WindowRange> find_windows(const Monitor &monitor, std::uint32_t start,
+                                 std::optional<std::uint32_t> end)
+{
+    const WindowRange range{start, end.value_or(start)};
+
+    if (range.start > range.end)
+        return malformed("window " + std::to_string(range.start) + " comes after window " +
+                         std::to_string(range.end) +
+                         ": expected the newer window first, and 0 is now");
+    if (range.end >= monitor.windows)
+        return malformed("monitor '" + monitor.text() + "' has no window " +
+                         std::to_string(range.end) + ": expected 0 (now) to " +
+                         std::to_string(monitor.windows - 1) + " (the oldest)");
+    return range;
 }
 
 } // namespace tallygate::core

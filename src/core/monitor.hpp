@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,5 +25,16 @@ struct Monitor {
     static Result<Monitor> parse(std::string_view text);
     std::string text() const;
 };
+
+/// Windows of a monitor, both included: `start` is the newer one.
+struct WindowRange {
+    std::uint32_t start = 0;
+    std::uint32_t end = 0;
+};
+
+/// `end` is `start` if it is not given. A window that the monitor does not have, or the older one
+/// first, is a Wrong::malformed that says so.
+Result<WindowRange> find_windows(const Monitor &monitor, std::uint32_t start,
+                                 std::optional<std::uint32_t> end);
 
 } // namespace tallygate::core

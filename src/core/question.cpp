@@ -3,32 +3,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <iterator>
 #include <utility>
+
+#include "core/text.hpp"
 
 namespace tallygate::core {
 namespace {
 
 constexpr std::array both_families = {Family::ipv4, Family::ipv6};
-
-Error malformed(std::string message)
-{
-    return {std::move(message), static_cast<int>(Wrong::malformed)};
-}
-
-Error unknown(std::string message)
-{
-    return {std::move(message), static_cast<int>(Wrong::unknown)};
-}
-
-std::string listed(const std::vector<std::string> &names)
-{
-    std::string list;
-
-    for (const auto &name : names)
-        list += (list.empty() ? "" : ", ") + name;
-    return list;
-}
 
 Error unknown_service(const std::string &name, const std::vector<std::string> &known)
 {
@@ -36,37 +20,21 @@ Error unknown_service(const std::string &name, const std::vector<std::string> &k
                    (known.empty() ? "none is configured" : "expected one of " + listed(known)));
 }
 
-struct WindowRange {
-    std::uint32_t start;
-    std::uint32_t end;
-};
-
-Result<WindowRange> find_windows(const CountQuestion &question, const Monitor &monitor)
+double seconds_into_window(const Monitor &monitor, UnixTime now)
 {
-    const WindowRange range{question.start, question.end.value_or(question.start)};
+    const std::chrono::sys_seconds begin{
+        std::chrono::seconds{window_index(monitor.window_seconds, now) * monitor.window_seconds}};
 
-    if (range.start > range.end)
-        return malformed("window " + std::to_string(range.start) + " comes after window " +
-                         std::to_string(range.end) +
-                         ": expected the newer window first, and 0 is now");
-    if (range.end >= monitor.windows)
-        return malformed("monitor '" + monitor.text() + "' has no window " +
-                         std::to_string(range.end) + ": expected 0 (now) to " +
-                         std::to_string(monitor.windows - 1) + " (the oldest)");
-    return range;
+    return std::chrono::duration<double>(now - begin).count();
 }
 
 double seconds_elapsed(const WindowRange &range, const Monitor &monitor, UnixTime now)
 {
-    using Seconds = std::chrono::duration<double>;
     const double size = monitor.window_seconds;
     double elapsed = size * (range.end - range.start + 1);
 
-    if (range.start == 0) {
-        const std::chrono::sys_seconds begin{std::chrono::seconds{
-            window_index(monitor.window_seconds, now) * monitor.window_seconds}};
-        elapsed -= size - std::chrono::duration_cast<Seconds>(now - begin).count();
-    }
+    if (range.start == 0)
+        elapsed -= size - seconds_into_window(monitor, now);
     // One event in a window's first millisecond is no thousand a second.
     return std::max(elapsed, 1.0);
 }
@@ -165,57 +133,70 @@ Result<std::int64_t> Questions::count_live(const LiveQuestion &question,
 
 Result<Answer> Questions::count(const CountQuestion &question)
 {
-    if (const auto *const reported = std::get_if<Reported>(&question.event))
-        return count_reported(question, *reported);
-    return count_seen(question, std::get<Event>(question.event));
+    if (const auto good = check_service(question); !good)
+        return good.error();
+    const auto monitor = find_monitor(question);
+    if (!monitor)
+        return monitor.error();
+    const auto range = find_windows(*monitor, question.start, question.end);
+    if (!range)
+        return range.error();
+    if (!question.smooth)
+        return count_windows(question, *monitor, *range);
+    if (range->end != 0)
+        return malformed("a smooth count is about window 0 and the one before: expected neither "
+                         "start nor end");
+    return count_smoothly(question, *monitor);
 }
 
-Result<Answer> Questions::count_reported(const CountQuestion &question, Reported event) const
+Result<void> Questions::check_service(const CountQuestion &question) const
+{
+    if (!question.service)
+        return {};
+    const auto known = services_of(question.event);
+    if (std::ranges::find(known, lower_case(*question.service)) != known.end())
+        return {};
+    return unknown_service(*question.service, known);
+}
+
+/// Service, monitor and windows are there.
+Answer Questions::count_windows(const CountQuestion &question, const Monitor &monitor,
+                                const WindowRange &range)
+{
+    if (const auto *const reported = std::get_if<Reported>(&question.event))
+        return count_reported(question, *reported, monitor, range);
+    return count_seen(question, std::get<Event>(question.event), monitor, range);
+}
+
+Answer Questions::count_reported(const CountQuestion &question, Reported event,
+                                 const Monitor &monitor, const WindowRange &range) const
 {
     const auto service =
         question.service ? std::optional{lower_case(*question.service)} : std::nullopt;
-    if (service && !services_.contains(*service) && !ledger_.reported().knows_service(*service))
-        return unknown_service(*question.service, services_of(event));
-    const auto monitor = find_monitor(question.monitor);
-    if (!monitor)
-        return monitor.error();
-    const auto range = find_windows(question, *monitor);
-    if (!range)
-        return range.error();
-
     const auto now = clock_.now();
-    const auto sum = ledger_.reported().sum(whole_sources(question.block), service, event, *monitor,
-                                            range->start, range->end, now);
+    const auto sum = ledger_.reported().sum(whole_sources(question.block), service, event, monitor,
+                                            range.start, range.end, now);
     Answer answer;
     answer.value = sum.within;
     answer.lower = is_part_of_source(question.block) ? 0 : sum.within;
     answer.upper = sum.within + sum.around;
     answer.exact = answer.lower == answer.upper;
     answer.rate_per_second =
-        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, now);
+        static_cast<double>(answer.value) / seconds_elapsed(range, monitor, now);
     answer.as_of = now;
     answer.since = ledger_.reported().since().value_or(windows_since_);
     return answer;
 }
 
-Result<Answer> Questions::count_seen(const CountQuestion &question, Event event)
+Answer Questions::count_seen(const CountQuestion &question, Event event, const Monitor &monitor,
+                             const WindowRange &range)
 {
-    const auto service = find_service(question.service);
-    if (!service)
-        return service.error();
-    const auto monitor = find_monitor(question.monitor);
-    if (!monitor)
-        return monitor.error();
-    const auto range = find_windows(question, *monitor);
-    if (!range)
-        return range.error();
-
     Asked asked{.block = whole_sources(question.block),
-                .service = *service,
+                .service = *find_service(question.service),
                 .event = event,
-                .monitor = *monitor,
-                .start = range->start,
-                .end = range->end,
+                .monitor = monitor,
+                .start = range.start,
+                .end = range.end,
                 .now = {},
                 .since = std::max(gate_.counting_since(), windows_since_)};
     const bool sources_read = gate_.refresh(asked.block);
@@ -232,9 +213,33 @@ Result<Answer> Questions::count_seen(const CountQuestion &question, Event event)
     answer.upper = bounds.upper;
     answer.exact = answer.lower == answer.upper;
     answer.rate_per_second =
-        static_cast<double>(answer.value) / seconds_elapsed(*range, *monitor, asked.now);
+        static_cast<double>(answer.value) / seconds_elapsed(range, monitor, asked.now);
     answer.as_of = time_of(asked, bounds, sources_read, prefixes_read);
     answer.since = asked.since;
+    return answer;
+}
+
+/// The share of the window before is what this one has still to come, so that a count does not
+/// fall to 0 where a window begins.
+Answer Questions::count_smoothly(const CountQuestion &question, const Monitor &monitor)
+{
+    // One window more than can be asked for is kept.
+    const Monitor with_previous{monitor.window_seconds, monitor.windows + 1};
+    const double size = monitor.window_seconds;
+    Answer answer = count_windows(question, with_previous, {0, 0});
+    const Answer previous = count_windows(question, with_previous, {1, 1});
+    const auto now = clock_.now();
+    const double share = 1 - seconds_into_window(monitor, now) / size;
+    const auto add = [&](std::int64_t &value, std::int64_t before) {
+        value += std::llround(static_cast<double>(before) * share);
+    };
+
+    add(answer.value, previous.value);
+    add(answer.lower, previous.lower);
+    add(answer.upper, previous.upper);
+    answer.exact = answer.exact && previous.exact;
+    answer.rate_per_second = static_cast<double>(answer.value) / size;
+    answer.as_of = std::min(answer.as_of, previous.as_of);
     return answer;
 }
 
@@ -315,6 +320,18 @@ std::vector<std::string> Questions::services_of(Counted event) const
             names.push_back(std::move(name));
     std::ranges::sort(names);
     return names;
+}
+
+Result<Monitor> Questions::find_monitor(const CountQuestion &question) const
+{
+    const auto &monitors = ledger_.monitors();
+    if (!question.monitor_index)
+        return find_monitor(question.monitor);
+    if (*question.monitor_index < monitors.size())
+        return monitors[*question.monitor_index];
+    return unknown("there is no monitor number " + std::to_string(*question.monitor_index) + ": " +
+                   (monitors.empty() ? "none is configured"
+                                     : "expected 0 to " + std::to_string(monitors.size() - 1)));
 }
 
 Result<Monitor> Questions::find_monitor(const std::string &text) const

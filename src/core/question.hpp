@@ -20,6 +20,7 @@
 #include "core/ledger.hpp"
 #include "core/reports.hpp"
 #include "core/seams.hpp"
+#include "core/wrong.hpp"
 
 namespace tallygate::core {
 
@@ -39,11 +40,15 @@ struct LiveQuestion {
 
 struct CountQuestion {
     Block block = Block::all(Family::ipv4);
-    std::string monitor = {}; ///< "60,10", one of the configured ones
+    std::string monitor = {};                        ///< "60,10", one of the configured ones
+    std::optional<std::uint32_t> monitor_index = {}; ///< in place of that: 0 is the first one
     std::uint32_t start = 0;
     std::optional<std::uint32_t> end = {}; ///< start, if it is not given
     Counted event = Event::connections;
     std::optional<std::string> service = {}; ///< of a report, also one that is not guarded
+    /// The current window, and of the one before as much as this one has still to come: current +
+    /// previous x (1 - elapsed / size), rounded. Excludes start and end.
+    bool smooth = false;
 };
 
 struct TopQuestion {
@@ -66,9 +71,6 @@ struct Answer {
     UnixTime as_of; ///< all that the gate had counted until then is included
     UnixTime since; ///< what was before this, nobody counted
 };
-
-/// How a question can be wrong. Front-ends map it to their own codes.
-enum class Wrong : int { malformed = 1, unknown = 2 };
 
 /// Answers questions from the ledger, after asking the gate for what it has just counted.
 /// Errors carry a Wrong as their code and name what is known; code 0 is the gate's failure, and
@@ -122,8 +124,15 @@ public:
 private:
     Result<std::optional<ServiceId>> find_service(const std::optional<std::string> &name) const;
     Result<Monitor> find_monitor(const std::string &text) const;
-    Result<Answer> count_seen(const CountQuestion &question, Event event);
-    Result<Answer> count_reported(const CountQuestion &question, Reported event) const;
+    Result<Monitor> find_monitor(const CountQuestion &question) const;
+    Result<void> check_service(const CountQuestion &question) const;
+    Answer count_windows(const CountQuestion &question, const Monitor &monitor,
+                         const WindowRange &range);
+    Answer count_seen(const CountQuestion &question, Event event, const Monitor &monitor,
+                      const WindowRange &range);
+    Answer count_reported(const CountQuestion &question, Reported event, const Monitor &monitor,
+                          const WindowRange &range) const;
+    Answer count_smoothly(const CountQuestion &question, const Monitor &monitor);
     Result<std::int64_t> count_live(const LiveQuestion &question, std::optional<ServiceId> service,
                                     bool refreshed) const;
     bool is_part_of_source(const Block &block) const;

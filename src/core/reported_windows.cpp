@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/text.hpp"
+
 namespace tallygate::core {
 namespace {
 
@@ -49,16 +51,6 @@ std::vector<BlockSums::Amount> cut(const BlockSums &sums, Family family, unsigne
 }
 
 } // namespace
-
-std::string lower_case(std::string_view text)
-{
-    std::string lower{text};
-
-    for (char &letter : lower)
-        if (letter >= 'A' && letter <= 'Z')
-            letter = static_cast<char>(letter - 'A' + 'a');
-    return lower;
-}
 
 void ReportedWindows::set_windows(const std::map<std::uint32_t, std::uint32_t> &windows_by_size)
 {

@@ -103,7 +103,4 @@ private:
     std::size_t reports_until_fit_ = 0;
 };
 
-/// As the names of services are compared.
-std::string lower_case(std::string_view text);
-
 } // namespace tallygate::core

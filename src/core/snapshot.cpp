@@ -6,6 +6,7 @@
 
 #include "core/byte_stream.hpp"
 #include "core/sealed.hpp"
+#include "core/sums_bytes.hpp"
 
 namespace tallygate::core {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 3};
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
-
-// All amounts of a snapshot together. No sum over any part of it can overflow, and a packet a
-// nanosecond for a hundred years stays below.
-constexpr std::uint64_t amounts_max = std::uint64_t{1} << 62;
 
 // In nanoseconds to both sides of 1970: to the year 2116. No sum with it overflows.
 constexpr std::int64_t time_max = std::int64_t{1} << 62;
@@ -29,36 +26,6 @@ constexpr std::uint64_t flags_max = 7;
 
 constexpr std::uint64_t ipv6_coarse_numbers = std::uint64_t{1} << 32;
 constexpr std::uint64_t ipv6_fine_numbers = std::uint64_t{1} << 48;
-
-/// The two halves of an address as numbers: neighbours in a window differ by little.
-struct Halves {
-    std::uint64_t high = 0;
-    std::uint64_t low = 0;
-
-    auto operator<=>(const Halves &) const = default;
-};
-
-Halves halves_of(const Address &address)
-{
-    Halves halves;
-
-    for (std::size_t i = 0; i < 8; i++) {
-        halves.high = halves.high << 8 | address.bytes[i];
-        halves.low = halves.low << 8 | address.bytes[8 + i];
-    }
-    return halves;
-}
-
-Address address_of(const Halves &halves)
-{
-    Address address;
-
-    for (unsigned i = 0; i < 8; i++) {
-        address.bytes[i] = static_cast<std::uint8_t>(halves.high >> (56 - 8 * i));
-        address.bytes[8 + i] = static_cast<std::uint8_t>(halves.low >> (56 - 8 * i));
-    }
-    return address;
-}
 
 class Encoder {
 public:
@@ -105,27 +72,9 @@ private:
             for (const auto &[index, sums] : windows.by_index()) {
                 writer_.put_signed(index);
                 for (const Family family : families)
-                    put_sums(sums, family);
+                    put_sums(writer_, sums, family);
             }
         }
-    }
-
-    /// In order, each address by what it is more than the one before it.
-    void put_sums(const BlockSums &sums, Family family)
-    {
-        const Block all = Block::all(family);
-        Halves last;
-
-        writer_.put(sums.addresses(all));
-        sums.for_each(all, [&](const Address &address, std::int64_t amount) {
-            const Halves halves = halves_of(address);
-            const bool same_high = halves.high == last.high;
-            if (family == Family::ipv6)
-                writer_.put(halves.high - last.high);
-            writer_.put(halves.low - (same_high ? last.low : 0));
-            writer_.put_signed(amount);
-            last = halves;
-        });
     }
 
     void put_told(const Told &told)
@@ -349,48 +298,11 @@ private:
         BlockSums sums;
 
         for (const Family family : families)
-            sums.add_sorted(family, take_sums(family, length_bits));
+            sums.add_sorted(family, take_sums(reader_, family, length_bits, amounts_left_));
         windows.restore(index, std::move(sums));
     }
 
-    std::vector<BlockSums::Amount> take_sums(Family family, unsigned length_bits)
-    {
-        std::vector<BlockSums::Amount> amounts;
-        const bool ipv6 = family == Family::ipv6;
-        const auto count = reader_.take_count(ipv6 ? 3 : 2, "a number of addresses");
-        Halves last;
-
-        amounts.reserve(count);
-        for (std::size_t i = 0; i < count; i++) {
-            Halves halves{last.high, 0};
-            if (ipv6)
-                halves.high += reader_.take();
-            halves.low = (halves.high == last.high ? last.low : 0) + reader_.take();
-            const Address address = address_of(halves);
-            const auto amount = take_amount();
-            if (reader_.failed())
-                return {};
-            if ((i != 0 && halves <= last) || address.family() != family ||
-                address.masked(length_bits) != address)
-                reader_.fail("an address in it stands in the wrong place");
-            amounts.push_back({address, amount});
-            last = halves;
-        }
-        return amounts;
-    }
-
-    std::int64_t take_amount()
-    {
-        const auto amount = reader_.take_signed();
-        const auto size = amount < 0 ? 0 - static_cast<std::uint64_t>(amount)
-                                     : static_cast<std::uint64_t>(amount);
-        if (size > amounts_left_) {
-            reader_.fail("an amount in it is out of range");
-            return 0;
-        }
-        amounts_left_ -= size;
-        return amount;
-    }
+    std::int64_t take_amount() { return core::take_amount(reader_, amounts_left_); }
 
     Told take_told()
     {

@@ -93,6 +93,28 @@ public:
         });
     }
 
+    /// As for_each() for every key there is.
+    template <typename Visit>
+    void for_each_key(Visit &&visit) const
+    {
+        SortedRuns all = *this;
+        all.compact();
+        for (const auto &run : all.runs_)
+            for (std::size_t i = 0; i < run->size(); i++)
+                visit(run->keys[i], run->sums_before[i + 1] - run->sums_before[i]);
+    }
+
+    /// Calls `visit(key)` for each amount that is kept, in no order: entries() times.
+    template <std::invocable<const Key &> Visit>
+    void for_each_entry(Visit &&visit) const
+    {
+        for (const Entry &entry : tail_)
+            visit(entry.key);
+        for (const auto &run : runs_)
+            for (const Key &key : run->keys)
+                visit(key);
+    }
+
     /// Merges everything into one run, and gives back the memory that growing took.
     void compact()
     {
@@ -171,7 +193,7 @@ private:
         bool empty() const { return begin == end; }
         std::size_t size() const { return end - begin; }
         std::int64_t sum() const { return run->sums_before[end] - run->sums_before[begin]; }
-        Key key() const { return run->keys[begin]; }
+        const Key &key() const { return run->keys[begin]; }
 
         /// The amount under key(), which is then behind us.
         std::int64_t take()

@@ -25,6 +25,8 @@ constexpr auto watch_interval = 1s;
 constexpr auto protection_interval = 60s;
 // How far back a daemon that is killed takes what it told its windows.
 constexpr auto snapshot_interval = 10s;
+// A policy says once how it calls its series.
+constexpr auto definitions_interval = 1s;
 // A crash of the machine forgets who proved himself since the list was last saved.
 constexpr auto proven_interval = 30s;
 constexpr auto proven_save_interval = 10min;
@@ -50,7 +52,8 @@ ListsKeeper::Build build_for(kernel::KernelGate &gate)
 
 Daemon::Daemon(config::Config config)
     : config_(std::move(config)), ledger_(config_.windows.monitors),
-      snapshots_(config_.state.dir, ledger_, clock_), proven_(config_.state.dir, clock_),
+      snapshots_(config_.state.dir, ledger_, clock_),
+      series_keeper_(config_.state.dir, series_, clock_), proven_(config_.state.dir, clock_),
       audit_(config_.state.dir, clock_), mode_(config_.state.dir, clock_, audit_),
       lists_(config_.state.dir, clock_, audit_),
       actions_(lists_, mode_, audit_,
@@ -123,6 +126,7 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
         if (const auto adopted = gate_->adopt_connections(); !adopted)
             spdlog::error("take in the connections that are open: {}", adopted.error().message);
     snapshots_.restore(*gate_, *questions_);
+    series_keeper_.restore();
     proven_.begin(*gate_);
     walks_ = std::make_unique<Walks>(loop_, *gate_, ledger_, *questions_, clock_, facts_);
     walks_->take_networks();
@@ -146,7 +150,8 @@ Result<void> Daemon::start_lists(ListsKeeper::Groups groups)
 
 void Daemon::start_servers(net::Listener control, std::optional<net::Listener> http)
 {
-    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_, actions_, *reports_);
+    control_ = std::make_unique<frontend::ControlService>(*questions_, facts_, actions_, *reports_,
+                                                          series_);
     control_server_ = std::make_unique<net::HttpServer>(loop_, std::move(control),
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);
@@ -154,6 +159,7 @@ void Daemon::start_servers(net::Listener control, std::optional<net::Listener> h
     front_ends_.start({.loop = loop_,
                        .questions = *questions_,
                        .reporter = *reports_,
+                       .series = series_,
                        .control = *control_,
                        .config = config_,
                        .is_allowed = [this](const Address &address) {
@@ -178,13 +184,20 @@ void Daemon::schedule()
     keep_safe();
     loop_.every(safety_interval, [this] { keep_safe(); });
     loop_.every(protection_interval, [this] { refresh_protection(); });
-    loop_.every(forget_interval, [this] { ledger_.forget_old(clock_.now()); });
+    loop_.every(forget_interval, [this] {
+        ledger_.forget_old(clock_.now());
+        series_.forget_old(clock_.now());
+    });
     loop_.every(watch_interval,
                 [this] { gate_->repair_attachments(kernel::Attachments::Occasion::time); });
     listen_to_interfaces();
     reconcile_rounds_ = std::make_unique<ReconcileRounds>(loop_, *gate_);
     reconcile_rounds_->begin(config_.reconcile.interval);
-    loop_.every(snapshot_interval, [this] { snapshots_.save_aside(*gate_); });
+    loop_.every(snapshot_interval, [this] {
+        snapshots_.save_aside(*gate_);
+        series_keeper_.save_aside();
+    });
+    loop_.every(definitions_interval, [this] { series_keeper_.save_definitions(); });
     loop_.every(proven_interval, [this] { proven_.look(*gate_); });
     loop_.every(proven_save_interval, [this] { proven_.save_aside(*gate_); });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
@@ -198,6 +211,7 @@ void Daemon::run()
     sd_notify(0, "STOPPING=1");
     walks_->finish();
     snapshots_.save(*gate_);
+    series_keeper_.save();
     proven_.save(*gate_);
     lists_.finish();
     mode_.finish();
@@ -242,7 +256,8 @@ void Daemon::show_facts()
     add(mode_.warnings());
     add(lists_.warnings());
     add(front_ends_.warnings());
-    for (const auto &warning : {snapshots_.warning(), proven_.warning(), audit_.warning()})
+    for (const auto &warning :
+         {snapshots_.warning(), series_keeper_.warning(), proven_.warning(), audit_.warning()})
         if (warning)
             facts_.warnings.push_back(*warning);
 }

@@ -22,6 +22,7 @@
 #include "daemon/mode_keeper.hpp"
 #include "daemon/proven_keeper.hpp"
 #include "daemon/reconcile_rounds.hpp"
+#include "daemon/series_keeper.hpp"
 #include "daemon/snapshot_keeper.hpp"
 #include "daemon/walks.hpp"
 #include "frontend/control_service.hpp"
@@ -63,10 +64,12 @@ private:
     SystemClock clock_;
     net::Loop loop_;
     core::Ledger ledger_;
+    core::AuditSeries series_;
     std::unique_ptr<kernel::KernelGate> gate_;
     std::unique_ptr<core::Questions> questions_;
     std::unique_ptr<core::ReportedEvents> reports_;
     SnapshotKeeper snapshots_;
+    SeriesKeeper series_keeper_;
     ProvenKeeper proven_;
     AuditLog audit_;
     ModeKeeper mode_;

@@ -14,6 +14,7 @@
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "core/question.hpp"
+#include "core/series.hpp"
 #include "daemon/rates_keeper.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/line_service.hpp"
@@ -31,6 +32,7 @@ public:
         net::Loop &loop;
         core::Questions &questions;
         core::Reporter &reporter;
+        core::AuditSeries &series;
         frontend::ControlService &control; ///< shows the servers' counts in the metrics
         const config::Config &config;
         std::function<bool(const Address &)> is_allowed; ///< by the lists

@@ -14,6 +14,7 @@
 
 #include "core/lists.hpp"
 #include "core/question.hpp"
+#include "core/series.hpp"
 
 namespace tallygate::frontend {
 
@@ -89,10 +90,51 @@ struct ModeRequest {
     RemoteAddress remote_address = {};
 };
 
-using ControlRequest =
-    std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest, StatusRequest,
-                 MetricsRequest, PageRequest, ReloadRequest, ListAddRequest, ListRemoveRequest,
-                 ListsRequest, LimitsRequest, ExplainRequest, ModeRequest, EventRequest>;
+struct SeriesDefineRequest {
+    core::SeriesDefinition definition;
+};
+
+struct SeriesUndefineRequest {
+    core::SeriesName which;
+};
+
+struct SeriesListRequest {};
+
+struct SeriesAddRequest {
+    core::SeriesName which;
+    std::string key = {};
+    std::int64_t amount = 1;
+};
+
+struct SeriesCountRequest {
+    core::SeriesName which;
+    std::string key = {};
+    std::uint32_t start = 0;
+    std::optional<std::uint32_t> end = {};
+};
+
+struct SeriesItemRequest {
+    core::SeriesName which;
+    std::string key = {};
+};
+
+struct SeriesItemsRequest {
+    core::SeriesName which;
+    std::uint32_t start = 0;
+    std::optional<std::uint32_t> end = {};
+    std::optional<std::string> after = {};
+    std::size_t rows = core::AuditSeries::items_max;
+};
+
+/// About named series.
+using SeriesRequest =
+    std::variant<SeriesDefineRequest, SeriesUndefineRequest, SeriesListRequest, SeriesAddRequest,
+                 SeriesCountRequest, SeriesItemRequest, SeriesItemsRequest>;
+
+using ControlRequest = std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest,
+                                    StatusRequest, MetricsRequest, PageRequest, ReloadRequest,
+                                    ListAddRequest, ListRemoveRequest, ListsRequest, LimitsRequest,
+                                    ExplainRequest, ModeRequest, EventRequest, SeriesRequest>;
 
 struct ControlRefusal {
     unsigned status = 400; ///< of HTTP

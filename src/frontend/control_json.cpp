@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "frontend/control_json.hpp"
 
+#include "core/text.hpp"
 #include "frontend/json_text.hpp"
 #include "frontend/safety_json.hpp"
 
@@ -131,6 +132,7 @@ std::string count_json(const CountRequest &request, const core::Answer &answer)
     object["end"] = question.end.value_or(question.start);
     object["event"] = core::counted_name(question.event);
     object["service"] = optional_text(question.service);
+    object["smooth"] = question.smooth;
     return line(object);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/policy.hpp"
+#include "core/text.hpp"
 #include "frontend/control_metrics.hpp"
 #include "frontend/control_page.hpp"
 #include "frontend/known_names.hpp"
@@ -57,8 +58,10 @@ net::Response refused_response(const Error &error)
 } // namespace
 
 ControlService::ControlService(core::Questions &questions, const DaemonFacts &facts,
-                               Actions &actions, core::Reporter &reporter)
-    : questions_(questions), facts_(facts), actions_(actions), reporter_(reporter)
+                               Actions &actions, core::Reporter &reporter,
+                               core::AuditSeries &series)
+    : questions_(questions), facts_(facts), actions_(actions), reporter_(reporter),
+      series_(series, questions.clock())
 {
 }
 
@@ -94,7 +97,10 @@ net::Response ControlService::answer(const CountRequest &request, const Peer &)
     const auto answer = questions_.count(request.question);
     if (!answer)
         return wrong_question(answer.error(), request.question.service, request.question.event);
-    return json_response(count_json(request, *answer));
+    CountRequest asked = request;
+    if (const auto index = request.question.monitor_index)
+        asked.question.monitor = questions_.ledger().monitors()[*index].text();
+    return json_response(count_json(asked, *answer));
 }
 
 net::Response ControlService::answer(const TopRequest &request, const Peer &)
@@ -264,6 +270,11 @@ net::Response ControlService::answer(const EventRequest &request, const Peer &)
             {.message = *refused, .known = questions_.services_of(request.report.event)});
     reporter_.report(request.report);
     return json_response(event_json(request));
+}
+
+net::Response ControlService::answer(const SeriesRequest &request, const Peer &)
+{
+    return series_.answer(request);
 }
 
 net::Response ControlService::wrong_question(const Error &error,

@@ -14,6 +14,7 @@
 #include "frontend/control_json.hpp"
 #include "frontend/daemon_facts.hpp"
 #include "frontend/safety_json.hpp"
+#include "frontend/series_service.hpp"
 #include "net/http.hpp"
 #include "net/http_server.hpp"
 #include "net/stream_server.hpp"
@@ -27,7 +28,7 @@ enum class Access { full, read_only };
 class ControlService {
 public:
     ControlService(core::Questions &questions, const DaemonFacts &facts, Actions &actions,
-                   core::Reporter &reporter);
+                   core::Reporter &reporter, core::AuditSeries &series);
 
     net::Response handle(const net::Request &request, Access access);
     /// handle(), for a server. Borrows this.
@@ -59,6 +60,7 @@ private:
     net::Response answer(const ExplainRequest &request, const Peer &);
     net::Response answer(const ModeRequest &request, const Peer &peer);
     net::Response answer(const EventRequest &request, const Peer &);
+    net::Response answer(const SeriesRequest &request, const Peer &);
 
     Result<ExplainedService> explain(const Address &address, const Block &source,
                                      const std::string &service, core::ServiceId id);
@@ -72,6 +74,7 @@ private:
     const DaemonFacts &facts_;
     Actions &actions_;
     core::Reporter &reporter_;
+    SeriesService series_;
     std::vector<const net::HttpServer *> servers_;
     std::vector<std::pair<std::string, const net::StreamServer *>> stream_servers_;
 };

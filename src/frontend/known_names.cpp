@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/reported_windows.hpp"
+#include "core/text.hpp"
 
 namespace tallygate::frontend {
 

@@ -90,6 +90,7 @@ std::string text_of(const ControlRequest &request)
             [](const ExplainRequest &explain) {
                 return "explain " + explain.address.text() + " service " + or_dash(explain.service);
             },
+            [](const SeriesRequest &) { return std::string("series"); },
             [](const EventRequest &event) {
                 const auto &report = event.report;
                 return "event " + std::string(core::reported_name(report.event)) + " of " +

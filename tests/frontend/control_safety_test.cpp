@@ -35,7 +35,7 @@ protected:
         questions_->set_walked_at(noon);
         questions_->begin_claims_round();
         questions_->end_claims_round();
-        service_.emplace(*questions_, actions_.facts, actions_, reports_);
+        service_.emplace(*questions_, actions_.facts, actions_, reports_, series_);
     }
 
     net::Response get(const std::string &target)
@@ -59,6 +59,7 @@ protected:
     FakeClock clock_;
     core::Ledger ledger_{{{60, 10}, {900, 4}}};
     core::ReportedEvents reports_{ledger_, gate_, clock_};
+    core::AuditSeries series_;
     std::optional<core::Questions> questions_;
     FakeActions actions_;
     std::optional<frontend::ControlService> service_;

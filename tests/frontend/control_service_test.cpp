@@ -41,7 +41,7 @@ protected:
         questions_->begin_claims_round();
         questions_->end_claims_round();
 
-        service_.emplace(*questions_, facts_, actions_, reports_);
+        service_.emplace(*questions_, facts_, actions_, reports_, series_);
         serve(full_path_, Access::full);
         serve(read_only_path_, Access::read_only);
         thread_.start();
@@ -118,6 +118,7 @@ protected:
     FakeClock clock_;
     core::Ledger ledger_{{{60, 10}, {900, 4}}};
     core::ReportedEvents reports_{ledger_, gate_, clock_};
+    core::AuditSeries series_;
     std::optional<core::Questions> questions_;
     frontend::DaemonFacts facts_{.version = "0.1.0",
                                  .pid = 812,
@@ -162,12 +163,12 @@ const struct {
      R"({"schema":1,"value":4,"exact":true,"lower":4,"upper":4,)"
      R"("rate_per_second":0.38095238095238093,"as_of":1763726410.5,"since":1763726400,)"
      R"("cidr":"192.0.2.0/24","asked":"192.0.2.0/24","folded":false,"monitor":"60,10",)"
-     R"("start":0,"end":0,"event":"connections","service":null})"},
+     R"("start":0,"end":0,"event":"connections","service":null,"smooth":false})"},
     {"/v1/count?cidr=192.0.2.0/24&monitor=60,10&start=1&end=9&event=dropped&service=smtp", 200,
      R"({"schema":1,"value":0,"exact":true,"lower":0,"upper":0,"rate_per_second":0,)"
      R"("as_of":1763726410.5,"since":1763726400,"cidr":"192.0.2.0/24","asked":"192.0.2.0/24",)"
      R"("folded":false,"monitor":"60,10","start":1,"end":9,"event":"dropped",)"
-     R"("service":"smtp"})"},
+     R"("service":"smtp","smooth":false})"},
     {"/v1/top?rows=2", 200,
      R"({"schema":1,"by":"connections","monitor":"60,10","cidr":null,"service":null,)"
      R"("as_of":1763726410.5,"rows":[)"
@@ -188,7 +189,9 @@ const struct {
     {"/nowhere", 404,
      R"({"schema":1,"error":"there is nothing at '/nowhere'","known":["/v1/live","/v1/count",)"
      R"("/v1/top","/v1/networks","/v1/status","/v1/lists","/v1/limits","/v1/explain",)"
-     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/event","/v1/mode","/v1/reload",)"
+     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/event",)"
+     R"("/v1/series","/v1/series/add","/v1/series/count","/v1/series/item","/v1/series/items",)"
+     R"("/v1/mode","/v1/reload",)"
      R"("/metrics","/"]})"},
 };
 

@@ -66,7 +66,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     if (size == 0)
         return 0;
     const std::string_view target{reinterpret_cast<const char *>(data) + 1, size - 1};
-    const auto parsed = frontend::parse_control(data[0] == 'P' ? "POST" : "GET", target);
+    const auto *const method = data[0] == 'P'   ? "POST"
+                               : data[0] == 'U' ? "PUT"
+                               : data[0] == 'D' ? "DELETE"
+                                                : "GET";
+    const auto parsed = frontend::parse_control(method, target);
 
     if (const auto *request = std::get_if<frontend::ControlRequest>(&parsed))
         check_request(*request);
