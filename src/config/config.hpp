@@ -96,6 +96,20 @@ struct Sessions {
     std::vector<std::string> services; ///< where the gate counts; empty: at all
 };
 
+/// anvil(8) for Postfix: docs/anvil.md.
+struct Anvil {
+    enum class CountFrom : std::uint8_t { reported, gate };
+
+    FrontEndSocket socket{.path = {},
+                          .mode = 0666}; ///< as Postfix's own, behind a closed directory
+    std::chrono::seconds time_unit{60};
+    CountFrom count_from = CountFrom::reported;
+    bool before_3_6 = false; ///< clients may not expect a greeting
+    std::chrono::seconds statistics_interval{600};
+    std::uint32_t streams_max = 4096;
+    std::uint32_t idents_max = 1U << 21;
+};
+
 struct Service {
     std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
@@ -168,6 +182,7 @@ struct Config {
     Http http;
     LineProtocol line;
     Sessions sessions;
+    Anvil anvil;
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;

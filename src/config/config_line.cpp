@@ -6,10 +6,8 @@
 
 namespace tallygate::config {
 
-FrontEndSocket read_socket(TableReader &table)
+FrontEndSocket read_socket(TableReader &table, FrontEndSocket socket)
 {
-    FrontEndSocket socket;
-
     if (const auto path = table.find("socket", absolute_path(socket_bytes_max)))
         socket.path = path->value;
     socket.mode = table.value("socket_mode", socket_mode(), socket.mode);

@@ -204,7 +204,7 @@ constexpr Section sections[] = {
     {"allow", Shape::many, read_allow},
     {"http", Shape::one, read_http},
     {"line", Shape::one, read_line},
-    {"anvil", Shape::one, nullptr},
+    {"anvil", Shape::one, read_anvil},
     {"policy", Shape::one, nullptr},
     {"sessions", Shape::one, read_sessions},
 };

@@ -65,8 +65,9 @@ std::vector<std::string> read_names(TableReader &table, std::string_view key,
                                     Seen<std::string> &seen);
 
 /// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
-FrontEndSocket read_socket(TableReader &table);
+FrontEndSocket read_socket(TableReader &table, FrontEndSocket otherwise = {});
 void read_line(TableReader &table, Draft &draft);
+void read_anvil(TableReader &table, Draft &draft);
 /// Services must have been read.
 void read_sessions(TableReader &table, Draft &draft);
 

@@ -32,6 +32,9 @@ constexpr auto proven_interval = 30s;
 constexpr auto proven_save_interval = 10min;
 // How late an end that is nobody's but ours to see is seen.
 constexpr auto safety_interval = 250ms;
+// The longest that the loop may be at one thing; a reload of a million list entries on a busy
+// machine takes seconds.
+constexpr auto patience = 30s;
 
 /// Fills a trie beside the one in force, on any thread.
 ListsKeeper::Build build_for(kernel::KernelGate &gate)
@@ -156,10 +159,13 @@ void Daemon::start_servers(net::Listener control, std::optional<net::Listener> h
                                                         control_->handler(frontend::Access::full));
     control_->show_server(*control_server_);
     spdlog::info("answering on {}", control_server_->name());
+    watchdog_.watch(loop_, "main", patience);
     front_ends_.start({.loop = loop_,
                        .questions = *questions_,
                        .reporter = *reports_,
                        .series = series_,
+                       .clock = clock_,
+                       .watchdog = watchdog_,
                        .control = *control_,
                        .config = config_,
                        .is_allowed = [this](const Address &address) {
@@ -206,16 +212,18 @@ void Daemon::schedule()
 
 void Daemon::run()
 {
+    watchdog_.start();
     sd_notify(0, "READY=1");
     loop_.run();
     sd_notify(0, "STOPPING=1");
+    watchdog_.stop();
+    front_ends_.finish(); // before the last snapshot: it may still report
     walks_->finish();
     snapshots_.save(*gate_);
     series_keeper_.save();
     proven_.save(*gate_);
     lists_.finish();
     mode_.finish();
-    front_ends_.finish();
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
 }
 
@@ -256,6 +264,8 @@ void Daemon::show_facts()
     add(mode_.warnings());
     add(lists_.warnings());
     add(front_ends_.warnings());
+    if (const auto *anvil = front_ends_.anvil())
+        facts_.anvil = anvil->facts();
     for (const auto &warning :
          {snapshots_.warning(), series_keeper_.warning(), proven_.warning(), audit_.warning()})
         if (warning)
@@ -314,6 +324,7 @@ Result<void> Daemon::reload(const core::Requester &who)
     questions_->set_services(gate_->service_ids());
     walks_->take_networks();
     reconcile_rounds_->begin(config->reconcile.interval);
+    front_ends_.configure(*config);
     restart_only_ = list_restart_only(config_, *config);
     for (const auto &warning : restart_only_)
         spdlog::warn("{}", warning);

@@ -25,6 +25,7 @@
 #include "daemon/series_keeper.hpp"
 #include "daemon/snapshot_keeper.hpp"
 #include "daemon/walks.hpp"
+#include "daemon/watchdog.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/daemon_facts.hpp"
 #include "kernel/gate.hpp"
@@ -84,6 +85,7 @@ private:
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;
     std::unique_ptr<net::HttpServer> http_server_; ///< read-only, on TCP, if configured
+    Watchdog watchdog_;
     FrontEnds front_ends_;
 };
 

@@ -28,6 +28,8 @@ Result<void> listen(const config::FrontEndSocket &socket, std::optional<net::Lis
 
 Result<void> FrontEnds::open(const config::Config &config)
 {
+    if (auto anvil = listen(config.anvil.socket, anvil_listener_); !anvil)
+        return anvil;
     if (auto line = listen(config.line.socket, line_listener_); !line)
         return line;
     if (auto sessions = listen(config.sessions.socket, sessions_listener_); !sessions)
@@ -37,6 +39,17 @@ Result<void> FrontEnds::open(const config::Config &config)
 
 void FrontEnds::start(const Parts &parts)
 {
+    if (anvil_listener_) {
+        anvil_ = std::make_unique<AnvilFront>(
+            std::move(*std::exchange(anvil_listener_, std::nullopt)), parts.config.anvil,
+            AnvilFront::Parts{.loop = parts.loop,
+                              .questions = parts.questions,
+                              .reporter = parts.reporter,
+                              .clock = parts.clock,
+                              .watchdog = parts.watchdog,
+                              .state_dir = parts.config.state.dir});
+        anvil_->start();
+    }
     if (line_listener_) {
         line_ = std::make_unique<frontend::LineService>(parts.questions, parts.reporter);
         line_server_ = serve(parts, "line", line_listener_, line_->conversations(), line_->limits);
@@ -69,15 +82,25 @@ void FrontEnds::start_sessions(const Parts &parts)
 
 void FrontEnds::finish()
 {
+    if (anvil_)
+        anvil_->stop();
     if (rates_)
         rates_->save();
 }
 
 std::vector<std::string> FrontEnds::warnings() const
 {
+    auto sentences = anvil_ ? anvil_->warnings() : std::vector<std::string>{};
+
     if (rates_ && rates_->warning())
-        return {*rates_->warning()};
-    return {};
+        sentences.push_back(*rates_->warning());
+    return sentences;
+}
+
+void FrontEnds::configure(const config::Config &config)
+{
+    if (anvil_)
+        anvil_->configure(config.anvil);
 }
 
 std::unique_ptr<net::StreamServer> FrontEnds::serve(const Parts &parts, const char *name,

@@ -14,8 +14,12 @@
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "core/question.hpp"
+#include "core/reports.hpp"
+#include "core/seams.hpp"
 #include "core/series.hpp"
+#include "daemon/anvil_front.hpp"
 #include "daemon/rates_keeper.hpp"
+#include "daemon/watchdog.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/line_service.hpp"
 #include "frontend/sessions_service.hpp"
@@ -33,6 +37,8 @@ public:
         core::Questions &questions;
         core::Reporter &reporter;
         core::AuditSeries &series;
+        const core::Clock &clock;
+        Watchdog &watchdog;
         frontend::ControlService &control; ///< shows the servers' counts in the metrics
         const config::Config &config;
         std::function<bool(const Address &)> is_allowed; ///< by the lists
@@ -43,10 +49,16 @@ public:
     Result<void> open(const config::Config &config);
     /// Answers on what was opened.
     void start(const Parts &parts);
-    /// Saves what is to outlive the daemon.
+    /// A reload.
+    void configure(const config::Config &config);
+    /// When the loop has stopped: ends what has a thread of its own, which may still report, and
+    /// saves what is to outlive the daemon.
     void finish();
     /// Sentences for the operator.
     std::vector<std::string> warnings() const;
+
+    /// Of anvil, if it is on.
+    const AnvilFront *anvil() const { return anvil_.get(); }
 
 private:
     /// A stream front-end between open() and start().
@@ -58,6 +70,8 @@ private:
 
     void start_sessions(const Parts &parts);
 
+    Opened anvil_listener_;
+    std::unique_ptr<AnvilFront> anvil_;
     Opened line_listener_;
     std::unique_ptr<frontend::LineService> line_;
     std::unique_ptr<net::StreamServer> line_server_;

@@ -56,6 +56,11 @@ std::vector<std::string> list_restart_only(const config::Config &running, const 
     compare("state.dir", running.state.dir == now.state.dir, restart);
     compare("control.socket", running.control.socket == now.control.socket, restart);
     compare("http.listen", running.http.listen == now.http.listen, restart);
+    compare("anvil.socket", running.anvil.socket == now.anvil.socket, restart);
+    compare("anvil.count_from", running.anvil.count_from == now.anvil.count_from, restart);
+    compare("anvil.before_3_6", running.anvil.before_3_6 == now.anvil.before_3_6, restart);
+    compare("anvil.streams_max", running.anvil.streams_max == now.anvil.streams_max, restart);
+    compare("anvil.idents_max", running.anvil.idents_max == now.anvil.idents_max, restart);
     compare("line.socket", running.line.socket == now.line.socket, restart);
     compare("sessions.socket", running.sessions.socket == now.sessions.socket, restart);
     compare("sessions.count_from", running.sessions.count_from == now.sessions.count_from, restart);

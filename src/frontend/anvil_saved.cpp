@@ -17,7 +17,7 @@ constexpr std::uint64_t start_max = std::uint64_t{1} << 40;
 
 } // namespace
 
-std::string encode_anvil_saved(const std::vector<AnvilSaved> &idents)
+std::string encode_anvil_saved(const std::deque<AnvilSaved> &idents)
 {
     core::ByteWriter writer;
 
@@ -33,14 +33,14 @@ std::string encode_anvil_saved(const std::vector<AnvilSaved> &idents)
     return core::seal(kind, writer.take());
 }
 
-Result<std::vector<AnvilSaved>> decode_anvil_saved(std::string_view bytes)
+Result<std::deque<AnvilSaved>> decode_anvil_saved(std::string_view bytes)
 {
     const auto unsealed = core::unseal(kind, bytes);
     if (!unsealed)
         return unsealed.error();
 
     core::ByteReader reader{unsealed->body};
-    std::vector<AnvilSaved> idents;
+    std::deque<AnvilSaved> idents;
     const auto count = reader.take_count(ident_bytes_min, "a number of idents");
     for (std::size_t i = 0; i < count && !reader.failed(); i++) {
         AnvilSaved saved;

@@ -295,7 +295,7 @@ AnvilPeaks AnvilTable::take_peaks()
 }
 
 std::optional<std::size_t> AnvilTable::save(std::size_t from, std::size_t slots, Time now,
-                                            std::vector<AnvilSaved> &into)
+                                            std::deque<AnvilSaved> &into)
 {
     advance(now);
     const std::size_t end = std::min(entries_.size(), from + slots);

@@ -107,7 +107,7 @@ public:
     /// Appends those of the next `slots` that are worth keeping. Answers where to go on, or nothing
     /// at the end: so that a million of them keep nobody waiting.
     std::optional<std::size_t> save(std::size_t from, std::size_t slots, Time now,
-                                    std::vector<AnvilSaved> &into);
+                                    std::deque<AnvilSaved> &into);
     /// Takes in what was saved. Its links have ended, but each of the sessions may be heard of
     /// again.
     void restore(const AnvilSaved &saved, Time now);

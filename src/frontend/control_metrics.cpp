@@ -210,6 +210,28 @@ void add_daemon(Families &families, const StatusReport &report)
         static_cast<double>(report.warnings().size()));
 }
 
+void add_anvil(Families &families, const AnvilFacts &anvil)
+{
+    const auto add = [&](const char *name, const char *help, double value) {
+        Family family{name, help, MetricType::Gauge};
+        family.add({}, value);
+        family.move_to(families);
+    };
+
+    add("tallygate_anvil_socket_ours",
+        "1 while the path of the anvil socket leads here, 0 once another program took it.",
+        anvil.socket_is_ours ? 1 : 0);
+    add("tallygate_anvil_streams", "Streams of Postfix's processes open now.",
+        static_cast<double>(anvil.streams));
+    add("tallygate_anvil_idents", "Clients of Postfix's services that are remembered.",
+        static_cast<double>(anvil.idents));
+    Family events{"tallygate_anvil_events_total", "What happened on the anvil socket.",
+                  MetricType::Counter};
+    for (const auto &each : anvil.events)
+        events.add({{"event", each.event}}, static_cast<double>(each.count));
+    events.move_to(families);
+}
+
 struct ServerMetric {
     const char *name;
     const char *help;
@@ -289,6 +311,8 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_limits(families, report.limits);
     add_lists(families, report.daemon.lists);
     add_daemon(families, report);
+    if (report.daemon.anvil)
+        add_anvil(families, *report.daemon.anvil);
     add_servers(families, servers);
     add_stream_servers(families, stream_servers);
     std::ostringstream out;

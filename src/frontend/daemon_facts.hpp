@@ -55,6 +55,14 @@ struct EventCount {
     std::uint64_t count = 0;
 };
 
+/// anvil(8) of Postfix, as it is served.
+struct AnvilFacts {
+    bool socket_is_ours = true; ///< false: another program answers in our place
+    std::size_t streams = 0;    ///< of Postfix's processes, open now
+    std::size_t idents = 0;
+    std::vector<EventCount> events = {};
+};
+
 /// What front-ends tell about the daemon itself. The daemon owns it and keeps it true.
 struct DaemonFacts {
     std::string version; ///< "0.1.0"
@@ -67,6 +75,7 @@ struct DaemonFacts {
     ListFacts lists = {};
     std::vector<LimitFacts> limits = {}; ///< in the order of the configuration
     std::vector<EventCount> table_events = {};
+    std::optional<AnvilFacts> anvil = {};
     std::uint64_t audit_failures = 0; ///< records that could not be written
 };
 

@@ -258,12 +258,33 @@ asio::awaitable<bool> serve_turn(std::shared_ptr<Server> server,
     co_return heard;
 }
 
+/// Waits a moment for a client who may not expect a greeting. Answers whether he spoke.
+asio::awaitable<bool> speaks_first(Server &server, std::shared_ptr<Connection> connection)
+{
+    const auto number = ++connection->deadlines_total;
+    connection->deadline.expires_after(server.limits.greeting_wait);
+    connection->deadline.async_wait([connection, number](const error_code &error) {
+        if (error || connection->closed() || connection->deadlines_total != number)
+            return;
+        error_code ignored;
+        connection->socket.cancel(ignored);
+    });
+    const auto [waited] = co_await connection->socket.async_wait(Socket::wait_read, as_result);
+    connection->cancel_deadline();
+    co_return !waited;
+}
+
 asio::awaitable<void> serve(std::shared_ptr<Server> server, std::shared_ptr<Connection> connection)
 {
     // g++ 12 compiles `while (co_await ...)` into a trap: a condition is a variable here.
+    bool has_spoken = false;
+    if (!connection->closed() && server->limits.greeting_wait.count() > 0)
+        has_spoken = co_await speaks_first(*server, connection);
     bool goes_on = !connection->closed();
-    if (goes_on)
-        goes_on = co_await serve_turn(server, connection, connection->conversation->greeting());
+    if (goes_on) {
+        const auto greeting = has_spoken ? std::string() : connection->conversation->greeting();
+        goes_on = co_await serve_turn(server, connection, greeting);
+    }
     while (goes_on)
         goes_on = co_await serve_turn(server, connection, {});
     connection->close();

@@ -58,6 +58,8 @@ struct StreamLimits {
     /// How long a client may send nothing; 0: for ever.
     std::chrono::milliseconds idle_timeout{0};
     std::chrono::milliseconds send_timeout{10'000}; ///< for all that is unsent
+    /// How long a client may speak first, in which case he is not greeted; 0: not at all.
+    std::chrono::milliseconds greeting_wait{0};
 };
 
 struct StreamCounts {

@@ -129,6 +129,25 @@ const struct {
     {"a line socket", after("[line]\nsocket = \"/run/line.sock\"\nsocket_mode = \"0666\""),
      [](const Config &config) {
         return config.line.socket.path == "/run/line.sock" && config.line.socket.mode == 0666; }},
+    {"no anvil unless it has a socket", after("[anvil]\ntime_unit = 5"),
+     [](const Config &config) {
+        return !config.anvil.socket.path && config.anvil.socket.mode == 0666 &&
+               config.anvil.time_unit == 5s; }},
+    {"anvil as Postfix has it", after("[anvil]\nsocket = \"/var/spool/postfix/private/anvil\""),
+     [](const Config &config) {
+        return config.anvil.socket.path == "/var/spool/postfix/private/anvil" &&
+               config.anvil.socket.mode == 0666 && config.anvil.time_unit == 60s &&
+               config.anvil.count_from == config::Anvil::CountFrom::reported &&
+               !config.anvil.before_3_6 && config.anvil.statistics_interval == 600s; }},
+    {"anvil as it may be", after("[anvil]\nsocket = \"/run/anvil\"\nsocket_mode = \"0600\"\n"
+                                 "count_from = \"gate\"\nbefore_3_6 = true\n"
+                                 "statistics_interval = \"1h\"\nstreams_max = 10\n"
+                                 "idents_max = 100"),
+     [](const Config &config) {
+        const auto &anvil = config.anvil;
+        return anvil.socket.mode == 0600 && anvil.count_from == config::Anvil::CountFrom::gate &&
+               anvil.before_3_6 && anvil.statistics_interval == 1h && anvil.streams_max == 10 &&
+               anvil.idents_max == 100; }},
     {"HTTP on every address", after("[http]\nlisten = \"0.0.0.0:80\""), [](const Config &config) {
         return config.http.listen == endpoint("0.0.0.0:80"); }},
     {"a service by ports", in_service("name = \"smtp-1_a.b\"\nports = [25, 65535, 1]"),

@@ -93,13 +93,13 @@ const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [anvil], [sessions]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [anvil], [sessions]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -116,8 +116,6 @@ const Row section_rows[] = {
      "t.toml:6:1: block is a table: expected [[block]]"},
     {"many tables of lists", after("[[lists]]"),
      "t.toml:6:1: lists is an array: expected [lists]"},
-    {"anvil, which is for later", after("[anvil]"),
-     "t.toml:6:1: [anvil] is not in this version yet: expected a file without it"},
     {"policy, which is for later", after("[policy]"),
      "t.toml:6:1: [policy] is not in this version yet: expected a file without it"},
     {"a count from nowhere", after("[sessions]\ncount_from = \"kernel\""),
@@ -136,6 +134,12 @@ const Row key_rows[] = {
     {"a mode that lets execute", after("[line]\nsocket_mode = \"0777\""),
      "t.toml:7:15: line.socket_mode is \"0777\": expected a mode in quotes such as \"0660\", of "
      "reading and writing alone"},
+    {"a time unit with a unit", after("[anvil]\ntime_unit = \"60s\""),
+     "t.toml:7:13: anvil.time_unit is \"60s\": expected a number of seconds from 1 to 86400"},
+    {"a time unit of nothing", after("[anvil]\ntime_unit = 0"),
+     "t.toml:7:13: anvil.time_unit is 0: expected a number of seconds from 1 to 86400"},
+    {"an unknown way to count", after("[anvil]\ncount_from = \"kernel\""),
+     "t.toml:7:14: anvil.count_from is \"kernel\": expected reported or gate"},
     {"a misspelt key", in_gate("atach = \"auto\""),
      "t.toml:3:1: gate.atach is no setting: did you mean attach?"},
     {"a key that nobody knows", after("[state]\ncolour = \"red\""),
@@ -475,7 +479,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
 {
     expect_mistakes({"five of them",
                      "[http]\nlisten = 1\n[gate]\ninterfaces = [\"eth0\", \"a b\"]\nmod = 1\n"
-                     "mode = \"drop\"\n[anvil]\n" +
+                     "mode = \"drop\"\n[policy]\n" +
                          service,
                      "t.toml:2:10: http.listen is 1: expected an address and port such as "
                      "\"192.0.2.1:25\" or \"[2001:db8::1]:25\"\n"
@@ -483,7 +487,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
                      "1 to 15 bytes without blanks, slashes and colons\n"
                      "t.toml:5:1: gate.mod is no setting: did you mean mode?\n"
                      "t.toml:6:8: gate.mode is \"drop\": expected observe or enforce\n"
-                     "t.toml:7:1: [anvil] is not in this version yet: "
+                     "t.toml:7:1: [policy] is not in this version yet: "
                      "expected a file without it"});
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -102,7 +103,7 @@ TEST_F(AnvilTableTest, a_clock_that_is_set_back_stops_no_window)
     EXPECT_EQ(connections(table_.connect(a_, "x", at(10))), 2U);
     EXPECT_EQ(connections(table_.connect(a_, "x", at(16))), 3U);
     EXPECT_EQ(connections(table_.connect(a_, "x", at(17))), 1U);
-    std::vector<AnvilSaved> saved;
+    std::deque<AnvilSaved> saved;
     table_.save(0, 10, at(17), saved);
     EXPECT_EQ(saved.front().start, at(17)) << "in the clock's own time";
 }
@@ -183,7 +184,7 @@ TEST_F(AnvilTableTest, what_outlives_the_daemon)
     table_.add(a_, "open", AnvilRate::message, at(1));
     table_.connect(b_, "idle", at(2));
     table_.disconnect(b_, "idle", at(2));
-    std::vector<AnvilSaved> saved;
+    std::deque<AnvilSaved> saved;
     EXPECT_EQ(table_.save(0, 100, at(3), saved), std::nullopt);
     const auto bytes = encode_anvil_saved(saved);
     const auto decoded = decode_anvil_saved(bytes);
@@ -222,7 +223,7 @@ TEST_F(AnvilTableTest, saving_in_slices_sees_all)
 {
     for (int i = 0; i < 1000; i++)
         table_.connect(a_, std::to_string(i), at(0));
-    std::vector<AnvilSaved> saved;
+    std::deque<AnvilSaved> saved;
     std::size_t slices = 0;
     for (std::optional<std::size_t> next = 0; next; slices++)
         next = table_.save(*next, 100, at(1), saved);

@@ -134,6 +134,41 @@ TEST_F(StreamServerTest, AnswersInOrderAndEndsWithTheClient)
     EXPECT_EQ(counts().accepted_total, std::size(transcripts));
 }
 
+TEST_F(StreamServerTest, DoesNotGreetWhoSpeaksFirst)
+{
+    auto limits = patient;
+    limits.greeting_wait = 60s;
+    serve(limits);
+    RawClient client{path_};
+    client.send("abc\n");
+    client.send_no_more();
+    EXPECT_EQ(client.read_all(), "3\n");
+}
+
+TEST_F(StreamServerTest, GreetsWhoWaitsForIt)
+{
+    auto limits = patient;
+    limits.greeting_wait = 1ms;
+    serve(limits);
+    RawClient client{path_};
+    EXPECT_EQ(client.read_until("\n"), "hello\n");
+    client.send("abc\n");
+    EXPECT_EQ(client.read_until("3\n"), "hello\n3\n");
+}
+
+TEST_F(StreamServerTest, WaitsForNobodyToSpeakWhenItEnds)
+{
+    auto limits = patient;
+    limits.greeting_wait = 60s;
+    serve(limits);
+    RawClient client{path_};
+    while (counts().connection_count == 0)
+        std::this_thread::yield();
+    thread_.stop();
+    server_.reset();
+    EXPECT_EQ(client.read_all(), "");
+}
+
 TEST_F(StreamServerTest, TakesRequestsByteByByte)
 {
     serve(patient);
