@@ -53,10 +53,9 @@ bool is_true(const json::object &object, std::string_view name)
 
 /// The rows of the array `name`; nothing if it is no array of objects.
 template <typename Row, typename Read>
-std::optional<std::vector<Row>> rows(std::string_view text, std::string_view name, Read read)
+std::optional<std::vector<Row>> rows(const json::object &object, std::string_view name, Read read)
 {
-    const auto object = read_object(text);
-    const auto *const value = object ? object->if_contains({name.data(), name.size()}) : nullptr;
+    const auto *const value = object.if_contains({name.data(), name.size()});
     const auto *const array = value != nullptr ? value->if_array() : nullptr;
     std::vector<Row> all;
     if (array == nullptr)
@@ -67,6 +66,17 @@ std::optional<std::vector<Row>> rows(std::string_view text, std::string_view nam
         all.push_back(read(each.get_object()));
     }
     return all;
+}
+
+SeriesItem read_item(const json::object &row)
+{
+    return {text_or_empty(row, "key"), integer(row, "value").value_or(0)};
+}
+
+SeriesDefinition read_definition(const json::object &row)
+{
+    return {text_or_empty(row, "name"), text_or_empty(row, "type"), text_or_empty(row, "monitor"),
+            is_true(row, "persist")};
 }
 
 } // namespace
@@ -87,19 +97,20 @@ std::optional<tallygate_answer> read_answer(std::string_view text)
     return answer;
 }
 
-std::optional<std::vector<SeriesItem>> read_items(std::string_view text)
+std::optional<SeriesItems> read_items(std::string_view text)
 {
-    return rows<SeriesItem>(text, "items", [](const json::object &row) {
-        return SeriesItem{text_or_empty(row, "key"), integer(row, "value").value_or(0)};
-    });
+    const auto object = read_object(text);
+    auto items = object ? rows<SeriesItem>(*object, "items", read_item) : std::nullopt;
+    if (!items)
+        return std::nullopt;
+    const auto total = integer(*object, "total").value_or(0);
+    return SeriesItems{std::move(*items), total > 0 ? static_cast<std::uint64_t>(total) : 0};
 }
 
 std::optional<std::vector<SeriesDefinition>> read_definitions(std::string_view text)
 {
-    return rows<SeriesDefinition>(text, "series", [](const json::object &row) {
-        return SeriesDefinition{text_or_empty(row, "name"), text_or_empty(row, "type"),
-                                text_or_empty(row, "monitor"), is_true(row, "persist")};
-    });
+    const auto object = read_object(text);
+    return object ? rows<SeriesDefinition>(*object, "series", read_definition) : std::nullopt;
 }
 
 std::string read_error(std::string_view text)

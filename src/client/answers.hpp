@@ -19,6 +19,12 @@ struct SeriesItem {
     std::int64_t value = 0;
 };
 
+/// A part of the items of a series, in the order of their keys.
+struct SeriesItems {
+    std::vector<SeriesItem> items;
+    std::uint64_t total = 0; ///< these, and those behind them
+};
+
 struct SeriesDefinition {
     std::string name;
     std::string type;
@@ -28,7 +34,7 @@ struct SeriesDefinition {
 
 /// Nothing if the text is not such an answer.
 std::optional<tallygate_answer> read_answer(std::string_view json);
-std::optional<std::vector<SeriesItem>> read_items(std::string_view json);
+std::optional<SeriesItems> read_items(std::string_view json);
 std::optional<std::vector<SeriesDefinition>> read_definitions(std::string_view json);
 /// The sentence of an error; "" if there is none.
 std::string read_error(std::string_view json);

@@ -85,12 +85,16 @@ int guarded(tallygate_handle *handle, Work work) noexcept
     return TALLYGATE_FAILED;
 }
 
+Channel::Clock::time_point deadline_of(const tallygate_handle *handle)
+{
+    return Channel::Clock::now() + handle->timeout;
+}
+
 /// Asks, and has `read` take what it needs from the body of a good answer.
 template <typename Read>
 Outcome ask(tallygate_handle *handle, const char *method, const Query &query, Again again,
-            Read read)
+            Channel::Clock::time_point deadline, Read read)
 {
-    const auto deadline = Channel::Clock::now() + handle->timeout;
     const auto reply = handle->channel.ask(method, query.text(), again, deadline);
     if (!reply)
         return Failed{code_of_failure(reply.error().code), reply.error().message};
@@ -105,7 +109,8 @@ Outcome ask(tallygate_handle *handle, const char *method, const Query &query, Ag
 
 Outcome ask_for_answer(tallygate_handle *handle, const Query &query, tallygate_answer *answer)
 {
-    return ask(handle, "GET", query, Again::harmless, [&](const std::string &body) {
+    const auto deadline = deadline_of(handle);
+    return ask(handle, "GET", query, Again::harmless, deadline, [&](const std::string &body) {
         const auto read = client::read_answer(body);
         if (read && answer != nullptr)
             *answer = *read;
@@ -115,7 +120,8 @@ Outcome ask_for_answer(tallygate_handle *handle, const Query &query, tallygate_a
 
 Outcome tell(tallygate_handle *handle, const char *method, const Query &query, Again again)
 {
-    return ask(handle, method, query, again, [](const std::string &) { return true; });
+    return ask(handle, method, query, again, deadline_of(handle),
+               [](const std::string &) { return true; });
 }
 
 void add(Query &query, const char *name, const char *value)
@@ -163,6 +169,35 @@ Query with_windows(Query query, unsigned start, unsigned end)
 {
     query.with("start", std::to_string(start));
     return query.with("end", std::to_string(end));
+}
+
+/// The daemon tells so many at a time; what it tells next stands behind the last key.
+Outcome ask_for_items(tallygate_handle *handle, const Query &query, tallygate_item *each,
+                      void *context)
+{
+    const auto deadline = deadline_of(handle);
+    auto page_query = query;
+    while (true) {
+        client::SeriesItems page;
+        const auto outcome =
+            ask(handle, "GET", page_query, Again::harmless, deadline, [&](const std::string &body) {
+                auto read = client::read_items(body);
+                const bool is_read = read.has_value();
+                if (read)
+                    page = std::move(*read);
+                return is_read;
+            });
+        if (outcome)
+            return outcome;
+        for (const auto &item : page.items) {
+            if (each(context, item.key.c_str(), item.value) != 0)
+                return std::nullopt;
+        }
+        if (page.items.empty() || page.items.size() >= page.total)
+            return std::nullopt;
+        page_query = query;
+        page_query.with("after", page.items.back().key);
+    }
 }
 
 Outcome write_text(const std::string &text, char *buffer, size_t bytes)
@@ -313,15 +348,7 @@ int tallygate_series_items(tallygate_handle *handle, const char *name, const cha
         if (name == nullptr || each == nullptr)
             return missing(name == nullptr ? "the name of the series" : "the function");
         const auto query = series_query("/v1/series/items", name, monitor);
-        return ask(handle, "GET", with_windows(query, start, end), Again::harmless,
-                   [&](const std::string &body) {
-                       const auto items = client::read_items(body);
-                       for (size_t i = 0; items && i < items->size(); i++) {
-                           if (each(context, (*items)[i].key.c_str(), (*items)[i].value) != 0)
-                               break;
-                       }
-                       return items.has_value();
-                   });
+        return ask_for_items(handle, with_windows(query, start, end), each, context);
     });
 }
 
@@ -330,7 +357,7 @@ int tallygate_series_list(tallygate_handle *handle, tallygate_definition *each, 
     return guarded(handle, [&]() -> Outcome {
         if (each == nullptr)
             return missing("the function");
-        return ask(handle, "GET", Query{"/v1/series"}, Again::harmless,
+        return ask(handle, "GET", Query{"/v1/series"}, Again::harmless, deadline_of(handle),
                    [&](const std::string &body) {
                        const auto all = client::read_definitions(body);
                        for (size_t i = 0; all && i < all->size(); i++) {

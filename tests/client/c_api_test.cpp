@@ -43,6 +43,11 @@ protected:
         ASSERT_TRUE(listener) << listener.error().message;
         server_.emplace(loop_, std::move(*listener), [this](const net::Request &request) {
             asked_.push_back(request.method + " " + request.target);
+            if (!pages_.empty()) {
+                const net::Response page{.body = pages_.front()};
+                pages_.erase(pages_.begin());
+                return page;
+            }
             const auto path = request.target.substr(0, request.target.find('?'));
             const auto found = answers_.find(request.method + " " + path);
             return found != answers_.end() ? found->second : other_;
@@ -68,6 +73,7 @@ protected:
     std::string path_ = dir_ / "control.sock";
     std::vector<std::string> asked_;
     std::map<std::string, net::Response> answers_;
+    std::vector<std::string> pages_; ///< answers to give before all others
     net::Response other_{.body = "{\"schema\":1,\"value\":3}\n"};
     net::Loop loop_;
     std::optional<net::HttpServer> server_;
@@ -211,6 +217,22 @@ TEST_F(CApiTest, NeedsWhatItNeeds)
               TALLYGATE_WRONG);
     EXPECT_THAT(asked_, ElementsAre());
     EXPECT_EQ(live(nullptr), TALLYGATE_OK) << "an answer that nobody wants is none";
+}
+
+TEST_F(CApiTest, ReadsItemsPageByPage)
+{
+    const auto note = [](void *context, const char *key, int64_t) {
+        *static_cast<std::string *>(context) += key;
+        return 0;
+    };
+    pages_ = {R"({"total":3,"items":[{"key":"a&b","value":1},{"key":"c","value":1}]})",
+              R"({"total":1,"items":[{"key":"d","value":1}]})"};
+    std::string keys;
+    EXPECT_EQ(tallygate_series_items(handle_, "users", "300,6", 0, 0, note, &keys), TALLYGATE_OK);
+    EXPECT_EQ(keys, "a&bcd");
+    EXPECT_THAT(asked_,
+                ElementsAre("GET /v1/series/items?name=users&monitor=300,6&start=0&end=0",
+                            "GET /v1/series/items?name=users&monitor=300,6&start=0&end=0&after=c"));
 }
 
 TEST_F(CApiTest, TellsWhereItAsks)
