@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/reports.hpp"
+#include "core/series.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/fake_actions.hpp"
 #include "frontend/fake_gate.hpp"
@@ -140,7 +141,8 @@ private:
     frontend::DaemonFacts facts_;
     test::FakeActions actions_;
     core::ReportedEvents reports_{ledger_, gate_, clock_};
-    frontend::ControlService service_{questions_, facts_, actions_, reports_};
+    core::AuditSeries series_;
+    frontend::ControlService service_{questions_, facts_, actions_, reports_, series_};
     net::Loop loop_;
     std::optional<net::HttpServer> server_;
     std::string lines_;
