@@ -2,7 +2,6 @@
 #include "cli/command_line.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/json.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,14 +11,12 @@
 #include <utility>
 
 #include "base/address.hpp"
-#include "cli/render.hpp"
+#include "cli/talk.hpp"
 #include "cli/verb.hpp"
 #include "client/client.hpp"
 
 namespace tallygate::cli {
 namespace {
-
-namespace json = boost::json;
 
 struct Value {
     const Argument *argument;
@@ -107,16 +104,19 @@ std::optional<Address> operator_address()
     return address ? std::optional{*address} : std::nullopt;
 }
 
+bool is_of(const Verb &verb, const Value &value)
+{
+    return std::ranges::any_of(
+        verb.arguments, [&](const Argument &argument) { return &argument == value.argument; });
+}
+
 std::string target_of(const Invocation &invocation)
 {
     std::string target = invocation.verb->path;
     char separator = target.find('?') == std::string::npos ? '?' : '&';
 
     for (const auto &value : invocation.values) {
-        const auto &own = invocation.verb->arguments;
-        const bool is_own = std::ranges::any_of(
-            own, [&](const Argument &argument) { return &argument == value.argument; });
-        if (!is_own || value.option->count() == 0)
+        if (!is_of(*invocation.verb, value) || value.option->count() == 0)
             continue;
         target += separator + std::string(value.argument->parameter) + "=" +
                   client::percent_encoded(value.text);
@@ -127,19 +127,6 @@ std::string target_of(const Invocation &invocation)
     if (const auto address = operator_address(); address && tells_operator)
         target += separator + ("operator=" + client::percent_encoded(address->text()));
     return target;
-}
-
-Outcome failure(ExitCode code, const std::string &message)
-{
-    return {code, "", "tallygate: " + message + "\n"};
-}
-
-Outcome usage(const std::string &message, const std::string &verb)
-{
-    const std::string help = verb.empty() ? "tallygate --help" : "tallygate " + verb + " --help";
-    auto outcome = failure(ExitCode::usage, message);
-    outcome.err += "Try '" + help + "'.\n";
-    return outcome;
 }
 
 /// Of the whole, or of one group.
@@ -189,57 +176,42 @@ Outcome wrong_arguments(const CLI::App &app, const CLI::ParseError &error)
                  name);
 }
 
-ExitCode exit_code_of(const Error &error)
+/// What was given, by the parameter's name.
+Values values_of(const Invocation &invocation)
 {
-    switch (static_cast<client::Failure>(error.code)) {
-    case client::Failure::unreachable:
-        return ExitCode::unreachable;
-    case client::Failure::not_permitted:
-        return ExitCode::not_permitted;
-    case client::Failure::protocol:
-        break;
-    }
-    return ExitCode::failed;
+    Values values;
+    for (const auto &value : invocation.values)
+        if (is_of(*invocation.verb, value) && value.option->count() != 0)
+            values[value.argument->parameter] = value.text;
+    return values;
 }
 
-ExitCode exit_code_of(unsigned status)
+const char *method_name(Verb::Method method)
 {
-    switch (status) {
-    case 400:
-        return ExitCode::usage;
-    case 403:
-        return ExitCode::refused;
-    case 404:
-        return ExitCode::not_found;
-    case 409:
-        return ExitCode::bad_configuration;
-    default:
-        return ExitCode::failed;
+    switch (method) {
+    case Verb::Method::get:
+        return "GET";
+    case Verb::Method::post:
+        return "POST";
+    case Verb::Method::put:
+        return "PUT";
+    case Verb::Method::remove:
+        break;
     }
+    return "DELETE";
 }
 
 Outcome ask(const Invocation &invocation)
 {
-    const client::Client client{invocation.socket_path};
-    const auto target = target_of(invocation);
-    const bool posts = invocation.verb->method == Verb::Method::post;
-    const auto reply = posts ? client.post(target) : client.get(target);
-    if (!reply)
-        return failure(exit_code_of(reply.error()), reply.error().message);
-
-    boost::system::error_code error;
-    const auto value = json::parse(reply->body, error);
-    if (error || !value.is_object() || !value.get_object().contains("schema"))
-        return failure(ExitCode::failed,
-                       "what answers at " + client.socket_path() + " is no tallygated");
-    const auto &answer = value.get_object();
-    if (reply->status != 200) {
-        const auto message = text_at(answer, "error");
-        const auto code = exit_code_of(reply->status);
-        return code == ExitCode::usage ? usage(message, invocation.verb->full_name())
-                                       : failure(code, message);
-    }
-    return {ExitCode::ok, invocation.json ? reply->body : invocation.verb->show(answer), ""};
+    const Verb &verb = *invocation.verb;
+    Talk talk{invocation.socket_path, verb.full_name()};
+    if (verb.act != nullptr)
+        return verb.act(talk, values_of(invocation), invocation.json);
+    auto reply = talk.ask(method_name(verb.method), target_of(invocation));
+    if (auto *const outcome = std::get_if<Outcome>(&reply))
+        return std::move(*outcome);
+    const auto &answer = std::get<Talk::Answer>(reply);
+    return {ExitCode::ok, invocation.json ? answer.text : verb.show(answer.object), ""};
 }
 
 } // namespace

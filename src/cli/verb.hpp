@@ -6,9 +6,12 @@
 
 #include <boost/json/fwd.hpp>
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "cli/command_line.hpp"
 
 namespace tallygate::cli {
 
@@ -34,8 +37,13 @@ struct Group {
     const char *help;
 };
 
+class Talk;
+
+/// Arguments that were given, by their parameter's name.
+using Values = std::map<std::string, std::string>;
+
 struct Verb {
-    enum class Method { get, post };
+    enum class Method { get, post, put, remove };
 
     const char *name;
     const char *help;
@@ -48,6 +56,8 @@ struct Verb {
     /// A write tells the daemon where whoever is at work here comes from, so that it never drops
     /// him. Not what programs write.
     bool tells_operator = true;
+    /// All of it, for a verb that asks more than once: in place of method, path and show.
+    Outcome (*act)(Talk &talk, const Values &values, bool as_json) = nullptr;
 
     /// "block add"
     std::string full_name() const;
@@ -72,6 +82,16 @@ extern const Verb allow_remove_verb;
 extern const Verb allow_list_verb;
 extern const Verb mode_verb;
 extern const Verb reload_verb;
+extern const Verb audit_show_verb;
+extern const Verb audit_count_verb;
+extern const Verb audit_add_verb;
+extern const Verb audit_subtract_verb;
+extern const Verb audit_delete_verb;
+extern const Verb audit_define_verb;
+extern const Verb audit_undefine_verb;
+extern const Verb audit_load_verb;
+/// "audit"
+extern const Group audit_group;
 
 /// Checks for arguments that need no daemon to be found wrong.
 std::string check_block(const std::string &text);
