@@ -112,13 +112,12 @@ exports.daemon = function () {
   return this.client
 }
 
-// Under our own name, and under that of the plugin whose place this takes: karma's rules and
-// watch's columns are about that one.
+// Under our own name; and what fails also under that of the plugin whose place this takes, because
+// karma's rules and watch's columns are about that one.
 exports.publish = function (connection, results) {
   connection.results.add(this, results)
-  const { err, emit, ...others } = results
-  if (this.own.results && this.own.results !== this.name && Object.keys(others).length > 0) {
-    connection.results.add({ name: this.own.results }, others)
+  if (results.fail !== undefined && this.own.results && this.own.results !== this.name) {
+    connection.results.add({ name: this.own.results }, results)
   }
 }
 
@@ -207,9 +206,12 @@ exports.check_concurrency = function (next, connection, answer) {
     this.no_answer(connection, 'concurrency')
     return true
   }
-  this.publish(connection, { concurrent_count: count, concurrent: `${count}/${max}` })
-  if (count <= max) return true
-  this.publish(connection, { fail: 'concurrency.max' })
+  const results = { concurrent_count: count, concurrent: `${count}/${max}` }
+  if (count <= max) {
+    this.publish(connection, results)
+    return true
+  }
+  this.publish(connection, { ...results, fail: 'concurrency.max' })
   this.penalize(connection, true, 'Too many concurrent connections', next, delays.disconnect)
   return false
 }

@@ -9,7 +9,8 @@ import shutil
 import signal
 import sys
 
-from bench_lib import flood_part, goodput_part, guards, packet_part, programs, report
+from bench_lib import (flood_part, goodput_part, guards, haraka_part, packet_part, programs,
+                       report)
 from bench_lib.road import Road
 from bench_lib.tallygate import Tallygate, TallygateEmpty, TallygateFilled
 from lab import machine
@@ -21,7 +22,7 @@ WORK_DIR = pathlib.Path("/run/tallygate-bench")
 LOCK = pathlib.Path("/run/tallygate-bench.lock")
 PINS = BPFFS / "tallygate-bench"
 
-PARTS = ("packet", "flood", "goodput")
+PARTS = ("packet", "flood", "goodput", "haraka")
 DISTRIBUTIONS = ("random", "hot", "64k")
 RATES = (0, 100_000, 300_000, 1_000_000, 3_000_000)
 ALL = (guards.DropAll, guards.ParseAndDrop, TallygateFilled, TallygateEmpty, guards.NftTotal,
@@ -170,6 +171,8 @@ def measure(bench):
     if "goodput" in options.parts:
         found["goodput"] = goodput_part.to_json(
             goodput_part.measure(bench, bench.chosen(GOODPUT), options.rates))
+    if "haraka" in options.parts:
+        found["haraka"] = haraka_part.measure_if_possible(bench)
     return found
 
 
@@ -180,6 +183,8 @@ def to_text(result):
     blocks += [flood_part.to_text(part) for part in result.get("flood", [])]
     if "goodput" in result:
         blocks.append(goodput_part.to_text(result["goodput"]))
+    if "haraka" in result:
+        blocks.append(haraka_part.to_text(result["haraka"]))
     return "\n\n".join(blocks)
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 from lab import npm
-from lab.machine import NETNS, LabError
+from lab.machine import NETNS, LabError, inside, run
 from lab.processes import Process
 
 HELPERS = npm.TREE / "tests/haraka/plugins"
@@ -22,12 +22,13 @@ CLONE_NEWNET = 0x40000000
 class Haraka:
     """One Haraka in a namespace. `files` are those of its config directory, by name."""
 
-    def __init__(self, namespace, work_dir, record, addresses):
+    def __init__(self, namespace, work_dir, record, addresses, port=25):
         self.namespace = namespace
         self.root = pathlib.Path(work_dir) / "haraka"
         self.log = self.root / "haraka.log"
         self.record = record
         self.addresses = addresses
+        self.port = port
         self.process = None
         (self.root / "config").mkdir(parents=True)
         (self.root / "plugins").mkdir()
@@ -37,7 +38,7 @@ class Haraka:
 
     def configure(self, plugins=("tallygate", "accept"), nodes=0, **files):
         """`limit_ini` is the file limit.ini, and so on."""
-        listen = ",".join(f"[{each}]:25" if ":" in each else f"{each}:25"
+        listen = ",".join(f"[{each}]:{self.port}" if ":" in each else f"{each}:{self.port}"
                           for each in self.addresses)
         texts = {"smtp.ini": f"listen={listen}\nnodes={nodes}\n",
                  "plugins": "\n".join(plugins) + "\n", "me": "mail.example.net\n",
@@ -57,10 +58,15 @@ class Haraka:
         self.process = Process("Haraka", self.namespace, ["sh", "-c", command], self.record,
                                self.log)
         deadline = time.monotonic() + START_SECONDS
-        while "Listening on" not in self.words() and "listening on" not in self.words():
+        while not self.is_listening():
             if not self.process.is_running() or time.monotonic() > deadline:
                 raise LabError(f"Haraka did not start: {self.process.last_words()}")
             time.sleep(0.05)
+
+    def is_listening(self):
+        """On its first address; said by the kernel, for logs may be quiet."""
+        done = run(*inside(self.namespace, "ss", "-Hltn", f"sport = :{self.port}"), check=False)
+        return self.addresses[0] in done.stdout
 
     def words(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Clients of a mail server, in a closed loop: each connects, waits for the banner, says QUIT,
-// waits for the end, and begins again, under the next of its addresses.
+// waits for the end, and begins again, under the next of its addresses. With --rate they come
+// when their time has come instead, whether others have ended or not.
 //
-//     mail_client --server ADDR:PORT --first ADDR --sources N [--connections C] [--warmup S]
-//                 [--seconds S]
+//     mail_client --server ADDR:PORT --first ADDR --sources N [--connections C] [--rate R]
+//                 [--warmup S] [--seconds S]
 //
 // Without --seconds each source comes once. Prints one line of JSON: sessions that ended well
 // after the warm-up, and their times in microseconds. Sessions that are still open at the end
-// are among the times with the age they have, or those that hang would not show.
+// are among the times with the age they have, or those that hang would not show. The times to the
+// banner stand beside; with --rate they begin when a client should have come, not when it could.
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -42,6 +44,7 @@ struct Settings {
     std::string first = "198.18.0.1";
     std::uint32_t sources = 1;
     std::uint32_t connections = 1;
+    double rate = 0; ///< sessions to begin in a second; 0: a closed loop
     double warmup = 0;
     double seconds = 0; ///< 0: each source once
 };
@@ -58,6 +61,7 @@ struct Outcome {
     std::uint64_t failed = 0;
     double seconds = 0;
     std::vector<double> microseconds{};
+    std::vector<double> banner_microseconds{};
 };
 
 double seconds_since(Clock::time_point began)
@@ -92,10 +96,12 @@ public:
     Result<Outcome> run()
     {
         for (std::uint32_t index = 0; index < sessions_.size(); index++)
-            if (auto begun = begin(index); !begun)
+            if (auto begun = begin_next(index); !begun)
                 return begun.error();
         while (!is_over()) {
-            for (const auto token : poller_.wait(10))
+            if (auto begun = begin_due_ones(); !begun)
+                return begun.error();
+            for (const auto token : poller_.wait(is_paced() ? 1 : 10))
                 if (auto gone_on = go_on(static_cast<std::uint32_t>(token)); !gone_on)
                     return gone_on.error();
             if (auto done = give_up_old_ones(); !done)
@@ -106,6 +112,34 @@ public:
 
 private:
     bool is_once() const { return settings_.seconds == 0; }
+    bool is_paced() const { return settings_.rate > 0; }
+
+    /// Another session in the place of one that has ended, now or when it is due.
+    Result<void> begin_next(std::uint32_t index)
+    {
+        if (!is_paced())
+            return begin(index, Clock::now());
+        sessions_[index] = Session{};
+        free_.push_back(index);
+        return {};
+    }
+
+    Result<void> begin_due_ones()
+    {
+        const auto interval = std::chrono::duration<double>(1 / settings_.rate);
+
+        while (is_paced() && !free_.empty()) {
+            const auto due = started_ + std::chrono::duration_cast<Clock::duration>(
+                                            interval * static_cast<double>(begun_));
+            if (due > Clock::now())
+                break;
+            const auto index = free_.back();
+            free_.pop_back();
+            if (auto begun = begin(index, due); !begun)
+                return begun;
+        }
+        return {};
+    }
 
     bool is_over() const
     {
@@ -117,7 +151,7 @@ private:
 
     bool is_measured() const { return is_once() || seconds_since(started_) > settings_.warmup; }
 
-    Result<void> begin(std::uint32_t index)
+    Result<void> begin(std::uint32_t index, Clock::time_point due)
     {
         auto &session = sessions_[index];
         const int yes = 1;
@@ -133,7 +167,7 @@ private:
         ::setsockopt(session.socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes));
         if (::bind(session.socket.get(), reinterpret_cast<const sockaddr *>(&from), sizeof(from)))
             return Error::system("bind to a client's address");
-        session.began = Clock::now();
+        session.began = due;
         if (::connect(session.socket.get(), reinterpret_cast<const sockaddr *>(&server_),
                       sizeof(server_)) != 0 &&
             errno != EINPROGRESS)
@@ -156,6 +190,8 @@ private:
             session.heard_bytes += static_cast<std::uint64_t>(bytes);
             if (!session.has_said_quit) {
                 session.has_said_quit = true;
+                if (is_measured())
+                    outcome_.banner_microseconds.push_back(seconds_since(session.began) * 1e6);
                 if (::send(session.socket.get(), farewell.data(), farewell.size(), MSG_NOSIGNAL) <
                     0)
                     return end(index, false);
@@ -170,7 +206,7 @@ private:
             (well ? outcome_.completed : outcome_.failed)++;
             outcome_.microseconds.push_back(seconds_since(sessions_[index].began) * 1e6);
         }
-        return begin(index);
+        return begin_next(index);
     }
 
     Result<void> give_up_old_ones()
@@ -193,6 +229,7 @@ private:
             if (session.socket)
                 outcome_.microseconds.push_back(seconds_since(session.began) * 1e6);
         std::sort(outcome_.microseconds.begin(), outcome_.microseconds.end());
+        std::sort(outcome_.banner_microseconds.begin(), outcome_.banner_microseconds.end());
         return outcome_;
     }
 
@@ -201,6 +238,7 @@ private:
     std::uint32_t first_;
     Poller poller_;
     std::vector<Session> sessions_;
+    std::vector<std::uint32_t> free_; ///< that wait for their time, if paced
     std::uint64_t begun_ = 0;
     Outcome outcome_{};
     Clock::time_point started_ = Clock::now();
@@ -244,6 +282,7 @@ int main(int argc, char **argv)
     app.add_option("--first", settings.first, "the first of the clients' addresses");
     app.add_option("--sources", settings.sources, "how many addresses")->check(CLI::PositiveNumber);
     app.add_option("--connections", settings.connections, "at a time")->check(CLI::PositiveNumber);
+    app.add_option("--rate", settings.rate, "sessions to begin in a second; 0: a closed loop");
     app.add_option("--warmup", settings.warmup, "seconds that do not count");
     app.add_option("--seconds", settings.seconds, "that count; 0: each source comes once");
     CLI11_PARSE(app, argc, argv);
@@ -254,9 +293,11 @@ int main(int argc, char **argv)
         return 1;
     }
     std::printf("{\"completed\": %llu, \"failed\": %llu, \"seconds\": %.6f, \"median_us\": %.0f, "
-                "\"p99_us\": %.0f}\n",
+                "\"p99_us\": %.0f, \"banner_median_us\": %.0f, \"banner_p99_us\": %.0f}\n",
                 static_cast<unsigned long long>(outcome->completed),
                 static_cast<unsigned long long>(outcome->failed), outcome->seconds,
-                quantile(outcome->microseconds, 0.5), quantile(outcome->microseconds, 0.99));
+                quantile(outcome->microseconds, 0.5), quantile(outcome->microseconds, 0.99),
+                quantile(outcome->banner_microseconds, 0.5),
+                quantile(outcome->banner_microseconds, 0.99));
     return 0;
 }

@@ -13,6 +13,7 @@ const net = require('node:net')
 const VERSION = 1
 const LINE_MAX = 64 * 1024 // of an answer: they have some hundred bytes
 const UNSENT_MAX = 4 * 1024 * 1024 // what a daemon that reads nothing may cost us
+const PIECE_MAX = 64 * 1024 // what may wait for the end of a turn
 const PENDING_MAX = 100000
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 5000
@@ -40,6 +41,7 @@ class Client {
     this.lastError = null
     this.backoff = BACKOFF_FIRST_MS
     this.received = ''
+    this.unsent = ''
     this.retry = null
     this.silence = null
   }
@@ -50,6 +52,7 @@ class Client {
     const socket = net.createConnection({ path: this.path })
     this.socket = socket
     this.received = ''
+    this.unsent = '' // nothing that was meant for another connection
     this.lastError = null
     this.startedAt = Date.now()
     socket.setEncoding('utf8')
@@ -58,7 +61,7 @@ class Client {
     socket.on('close', () => this.leave(socket, 'the connection was closed'))
     socket.unref() // a server that stops need not wait for us
     this.send({ do: 'hello', version: VERSION, client: this.name })
-    for (const line of this.sessions.values()) socket.write(line)
+    for (const line of this.sessions.values()) this.write(line)
   }
 
   end() {
@@ -106,8 +109,21 @@ class Client {
   }
 
   send(request) {
-    const socket = this.socket
-    socket.write(`${JSON.stringify(request)}\n`)
+    this.write(`${JSON.stringify(request)}\n`)
+  }
+
+  // What is said in one turn of the loop, by all sessions, goes out in one piece.
+  write(lines) {
+    if (this.unsent === '') setImmediate(() => this.flush())
+    this.unsent += lines
+    if (this.unsent.length > PIECE_MAX) this.flush()
+  }
+
+  flush() {
+    const { socket, unsent } = this
+    this.unsent = ''
+    if (!socket || !unsent) return
+    socket.write(unsent)
     if (socket.writableLength > UNSENT_MAX) this.leave(socket, 'it reads nothing')
   }
 

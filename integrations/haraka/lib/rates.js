@@ -118,9 +118,8 @@ class Rates {
       this.plugin.no_answer(connection, name)
       return false
     }
-    const value = `${reply.count}:${asked.limit}/${asked.span}s`
-    this.plugin.publish(connection, { [name]: `${asked.key}:${value}` })
-    if (reply.over) this.plugin.publish(connection, { fail: name })
+    const results = { [name]: `${asked.key}:${reply.count}:${asked.limit}/${asked.span}s` }
+    this.plugin.publish(connection, reply.over ? { ...results, fail: name } : results)
     return reply.over
   }
 
