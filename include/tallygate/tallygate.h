@@ -152,6 +152,10 @@ TALLYGATE_API int tallygate_block_of(tallygate_handle *handle, const char *clien
 /* The client's address alone, without brackets and port: "2001:db8::7". Asks nobody. */
 TALLYGATE_API int tallygate_address_of(tallygate_handle *handle, const char *client, char *address,
                                        size_t address_bytes);
+/* Whether `cidr` holds the client: 1 or 0 in *is_inside. For lists that a policy keeps. Asks
+ * nobody. */
+TALLYGATE_API int tallygate_is_inside(tallygate_handle *handle, const char *client,
+                                      const char *cidr, int *is_inside);
 /* Enough for any block or address, with its NUL. */
 #define TALLYGATE_BLOCK_BYTES 64
 

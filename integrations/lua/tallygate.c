@@ -487,6 +487,21 @@ static int address_of(lua_State *state)
     return 1;
 }
 
+/* handle:is_inside(client, cidr) */
+static int is_inside(lua_State *state)
+{
+    tallygate_handle *handle = check_handle(state);
+    const char *client = check_text(state, 2, "client");
+    const char *cidr = check_text(state, 3, "cidr");
+    int answer = 0;
+    const int code = tallygate_is_inside(handle, client, cidr, &answer);
+
+    if (code != TALLYGATE_OK)
+        return push_failure(state, handle, code);
+    lua_pushboolean(state, answer);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {{"close", close_handle},
                                    {"set_timeout", set_timeout},
                                    {"socket", socket_path},
@@ -501,6 +516,7 @@ static const luaL_Reg methods[] = {{"close", close_handle},
                                    {"series_list", series_list},
                                    {"block_of", block_of},
                                    {"address_of", address_of},
+                                   {"is_inside", is_inside},
                                    {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"open", open_handle}, {NULL, NULL}};

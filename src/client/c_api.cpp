@@ -400,4 +400,21 @@ int tallygate_address_of(tallygate_handle *handle, const char *client_text, char
     });
 }
 
+int tallygate_is_inside(tallygate_handle *handle, const char *client_text, const char *cidr,
+                        int *is_inside)
+{
+    return guarded(handle, [&]() -> Outcome {
+        if (client_text == nullptr || cidr == nullptr || is_inside == nullptr)
+            return missing("the client's address or the CIDR block");
+        const auto address = client::parse_client(client_text);
+        if (!address)
+            return Failed{TALLYGATE_WRONG, address.error().message};
+        const auto block = tallygate::Block::parse(cidr);
+        if (!block)
+            return Failed{TALLYGATE_WRONG, block.error().message};
+        *is_inside = block->contains(*address) ? 1 : 0;
+        return std::nullopt;
+    });
+}
+
 } // extern "C"

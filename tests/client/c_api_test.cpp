@@ -219,6 +219,30 @@ TEST_F(CApiTest, NeedsWhatItNeeds)
     EXPECT_EQ(live(nullptr), TALLYGATE_OK) << "an answer that nobody wants is none";
 }
 
+TEST_F(CApiTest, KnowsWhoIsInside)
+{
+    const struct {
+        const char *client;
+        const char *cidr;
+        int code;
+        int is_inside;
+    } rows[] = {
+        {"192.0.2.7:25", "192.0.2.0/24", TALLYGATE_OK, 1},
+        {"192.0.2.7", "192.0.3.0/24", TALLYGATE_OK, 0},
+        {"[2001:db8::7]:25", "2001:db8::/32", TALLYGATE_OK, 1},
+        {"192.0.2.7", "::/0", TALLYGATE_OK, 0},
+        {"localhost", "::/0", TALLYGATE_WRONG, -1},
+        {"192.0.2.7", "192.0.2.0/33", TALLYGATE_WRONG, -1},
+        {nullptr, "192.0.2.0/24", TALLYGATE_WRONG, -1},
+    };
+    for (const auto &row : rows) {
+        SCOPED_TRACE(row.cidr);
+        int is_inside = -1;
+        EXPECT_EQ(tallygate_is_inside(handle_, row.client, row.cidr, &is_inside), row.code);
+        EXPECT_EQ(is_inside, row.is_inside);
+    }
+}
+
 TEST_F(CApiTest, ReadsItemsPageByPage)
 {
     const auto note = [](void *context, const char *key, int64_t) {

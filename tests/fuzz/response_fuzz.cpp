@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Any bytes as what a daemon answers, in one piece and in two: the same response both times, or
-// none.
+// none. And any bytes as the JSON in it: numbers within their bounds, or nothing.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "client/answers.hpp"
 #include "client/http_response.hpp"
 
 namespace {
@@ -20,6 +21,18 @@ void require(bool holds)
         std::abort();
 }
 
+void read_json(std::string_view body)
+{
+    using namespace tallygate::client;
+    const auto answer = read_answer(body);
+    require(!answer || answer->exact == 0 || answer->exact == 1);
+    const auto items = read_items(body);
+    require(!items || items->items.size() <= body.size());
+    const auto definitions = read_definitions(body);
+    require(!definitions || definitions->size() <= body.size());
+    require(read_error(body).size() <= body.size());
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
@@ -29,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const std::string_view bytes{reinterpret_cast<const char *>(data) + 1, size - 1};
     const auto cut = bytes.size() * data[0] / 256;
 
+    read_json(bytes);
     ResponseReader whole;
     const auto progress = whole.take(bytes);
     ResponseReader pieces;
