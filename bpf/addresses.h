@@ -15,8 +15,9 @@ static __always_inline bool is_ipv6(const struct tg_addr *addr)
 /* The last word first: it tells two IPv4 addresses apart. */
 static __always_inline bool is_same_addr(const struct tg_addr *one, const struct tg_addr *other)
 {
-    return one->words[3] == other->words[3] && one->words[2] == other->words[2] &&
-           one->words[1] == other->words[1] && one->words[0] == other->words[0];
+    return one->words[3] == other->words[3] &&
+           !((one->words[2] ^ other->words[2]) | (one->words[1] ^ other->words[1]) |
+             (one->words[0] ^ other->words[0]));
 }
 
 /* The mask of one of an address's four words, in network order, for a prefix of `bits`. */

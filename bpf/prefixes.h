@@ -23,6 +23,11 @@ static __always_inline __u64 prefix_of(const struct tg_addr *addr)
     return ((__u64)bpf_ntohl(addr->words[0]) << 32 | (bpf_ntohl(addr->words[1]) & 0xffff0000)) | 1;
 }
 
+static __always_inline bool is_ipv4_prefix(__u64 prefix)
+{
+    return prefix & 2;
+}
+
 static __always_inline __u32 *find_ipv4_prefix(__u64 prefix)
 {
     __u32 number = prefix >> 8;
@@ -35,7 +40,7 @@ static __always_inline __u32 *find_ipv4_prefix(__u64 prefix)
 /* So that the line is on its way while others are looked at: it is nearly always cold. */
 static __always_inline void fetch_prefix(__u64 prefix)
 {
-    const __u32 *syn = prefix & 2 ? find_ipv4_prefix(prefix) : NULL;
+    const __u32 *syn = is_ipv4_prefix(prefix) ? find_ipv4_prefix(prefix) : NULL;
 
     if (syn)
         (void)*(const volatile __u32 *)syn;
@@ -72,7 +77,7 @@ static __always_inline void add_to_ipv6_prefix(__u64 prefix, __u32 syn)
 
 static __always_inline void add_to_prefix(__u64 prefix, __u32 syn)
 {
-    __u32 *ipv4 = prefix & 2 ? find_ipv4_prefix(prefix) : NULL;
+    __u32 *ipv4 = is_ipv4_prefix(prefix) ? find_ipv4_prefix(prefix) : NULL;
 
     if (ipv4)
         __sync_fetch_and_add(ipv4, syn);

@@ -9,6 +9,7 @@
 #include "claims.h"
 #include "maps.h"
 #include "prefixes.h"
+#include "settings.h"
 #include "sources.h"
 
 #define REPEATS_GATHERED_MAX 256 /* then they go into the tables: readers see them at last */
@@ -21,7 +22,8 @@
 
 static __always_inline struct tg_repeat *find_repeat(__u64 prefix)
 {
-    __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + (mix(0, prefix) >> 32) % TG_REPEATS;
+    __u32 index =
+        bpf_get_smp_processor_id() * TG_REPEATS + (prefix >> 8 ^ prefix >> 16) % TG_REPEATS;
 
     return bpf_map_lookup_elem(&repeats, &index);
 }
@@ -52,19 +54,25 @@ static __always_inline void add_rejected_claim(const struct tg_repeat *repeat)
     __sync_fetch_and_add(&state->dropped, repeat->rejected);
 }
 
+static __always_inline void add_rejected_slot(const struct tg_repeat *repeat)
+{
+    struct tg_source_key key = source_key_of(&repeat->client, repeat->service);
+    struct tg_source *source = find_slot(repeat->place);
+
+    /* Not if the slot is another's by now: the daemon has told of these, or the source is gone. */
+    if (!source || !is_same_addr(&source->key.addr, &key.addr) ||
+        source->key.service != key.service)
+        return;
+    __sync_fetch_and_add(&source->tally.syn, repeat->rejected);
+    __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);
+}
+
 static __always_inline void add_rejected(struct tg_repeat *repeat)
 {
-    struct tg_source *source;
-
-    if (!repeat->is_proven) {
+    if (repeat->is_proven)
+        add_rejected_slot(repeat);
+    else
         add_rejected_claim(repeat);
-    } else {
-        source = find_slot(repeat->place);
-        if (source) {
-            __sync_fetch_and_add(&source->tally.syn, repeat->rejected);
-            __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);
-        }
-    }
     repeat->rejected = 0;
 }
 
@@ -105,12 +113,29 @@ __noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix)
     return 0;
 }
 
-static __always_inline bool is_still_rejected(const struct tg_repeat *repeat,
-                                              const struct tg_addr *client, __u16 service,
-                                              __u64 now, __u32 generation)
+/* The clock, which may be read a moment after the tick, is asked once in a tick. */
+static __always_inline bool is_still_valid(struct tg_repeat *repeat,
+                                           const struct tg_settings *settings)
 {
-    return now < repeat->until_ns && repeat->generation == generation &&
-           repeat->service == service && is_same_addr(&repeat->client, client);
+    __u32 tick = now_tick();
+    __u64 now;
+
+    if (repeat->tick == tick)
+        return true;
+    now = now_ns();
+    if (now >= repeat->until_ns || !is_enforcing(settings, now))
+        return false;
+    repeat->tick = tick;
+    return true;
+}
+
+static __always_inline bool is_still_rejected(struct tg_repeat *repeat,
+                                              const struct tg_settings *settings,
+                                              const struct tg_addr *client, __u16 service)
+{
+    return is_same_addr(&repeat->client, client) && repeat->service == service &&
+           repeat->generation == settings->generation && settings->mode == TG_MODE_ENFORCE &&
+           is_still_valid(repeat, settings);
 }
 
 /* The client that `repeat` rejects has sent another SYN. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proven sources: they finished a handshake, so they are who they say. Each has a slot for good,
- * and a filter before the index spares those that never came the look into it.
+ * Proven sources: they finished a handshake, so they are who they say. Each has a slot until the
+ * daemon gives it to another, which it does with those that stopped coming (slot_recycler.hpp). A
+ * filter before the index spares those that never came the look into it.
  */
 #pragma once
 
@@ -84,8 +85,14 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
     __u64 *filter, hash;
     __u32 slot;
 
-    if (known)
+    hash = hash_source(key);
+    filter = find_filter(hash);
+    if (known) {
+        /* The daemon may just be making the filter anew, and not have seen this source. */
+        if (filter && (*filter & filter_bits(hash)) != filter_bits(hash))
+            __sync_fetch_and_or(filter, filter_bits(hash));
         return *known;
+    }
 
     slot = take_slot();
     source = slot == NO_SLOT ? NULL : find_slot(slot);
@@ -93,8 +100,6 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
         return NO_SLOT;
 
     /* First the filter: whoever finds the source in the index must find it. */
-    hash = hash_source(key);
-    filter = find_filter(hash);
     if (filter)
         __sync_fetch_and_or(filter, filter_bits(hash));
     source->key = *key;

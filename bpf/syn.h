@@ -42,10 +42,10 @@ static __always_inline void count_in(struct tg_tally *tally, enum tg_verdict ver
 }
 
 /* A SYN in the totals, which no flood can push out. */
-static __always_inline void count_totals(const struct tg_source_key *key, __u32 network,
+static __always_inline void count_totals(__u16 service, bool ipv6, __u32 network,
                                          enum tg_verdict verdict)
 {
-    count_in(find_service_tally(key->service, is_ipv6(&key->addr)), verdict);
+    count_in(find_service_tally(service, ipv6), verdict);
     count_in(find_network_tally(network), verdict);
 }
 
@@ -59,6 +59,26 @@ static __always_inline void count_limit(__u32 limit, enum tg_verdict verdict)
         tally->dropped++;
     else
         tally->would_drop++;
+}
+
+/* What count_totals() and count_limit() do, of a SYN that is known to be dropped. */
+static __always_inline void count_rejected(const struct tg_repeat *repeat, bool ipv4)
+{
+    struct tg_tally *service = find_service_tally(repeat->service, !ipv4);
+    struct tg_tally *network = find_network_tally(repeat->network);
+    __u32 limit = repeat->limit;
+    struct tg_limit_tally *tally = limit ? bpf_map_lookup_elem(&limit_tallies, &limit) : NULL;
+
+    if (service) {
+        service->syn++;
+        service->dropped++;
+    }
+    if (network) {
+        network->syn++;
+        network->dropped++;
+    }
+    if (tally)
+        tally->dropped++;
 }
 
 static __always_inline void count_slot(__u32 slot, enum tg_verdict verdict)
@@ -136,6 +156,7 @@ static __always_inline void remember_rejection(struct tg_repeat *repeat,
     repeat->service = sender->key.service;
     repeat->generation = generation;
     repeat->until_ns = letter->until_ns < until_ns ? letter->until_ns : until_ns;
+    repeat->tick = now_tick() - 1; /* the next SYN asks the clock */
     repeat->network = sender->network;
     repeat->verdict = letter->verdict;
     repeat->limit = letter->limit;
@@ -204,7 +225,7 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
     decide(settings, &letter, client, &sender, bucket);
     verdict = final_verdict(&letter, enforcing);
 
-    count_totals(key, sender.network, verdict);
+    count_totals(key->service, letter.ipv6, sender.network, verdict);
     count_limit(letter.limit, verdict);
     count_source(&sender, bucket, verdict);
     if (repeat && tg_verdict_drops(verdict) && letter.until_ns)
@@ -219,27 +240,22 @@ __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
     struct tg_source_key key;
     struct tg_repeat *repeat;
     enum tg_verdict verdict;
-    __u64 prefix, now;
+    __u64 prefix;
 
     if (!facts || !settings)
         return TG_PASS_SYN;
     prefix = prefix_of(&facts->ends.client);
-    key = source_key_of(&facts->ends.client, service);
     repeat = find_repeat(prefix);
-    now = now_ns();
-    if (repeat &&
-        is_still_rejected(repeat, &facts->ends.client, service, now, settings->generation) &&
-        is_enforcing(settings, now)) {
-        verdict = repeat->verdict;
-        count_totals(&key, repeat->network, verdict);
-        count_limit(repeat->limit, verdict);
+    if (repeat && is_still_rejected(repeat, settings, &facts->ends.client, service)) {
+        count_rejected(repeat, is_ipv4_prefix(prefix));
         count_repeat(repeat, prefix);
-        return verdict;
+        return repeat->verdict;
     }
     if (is_bogon(&facts->ends, facts->ipv6))
         return TG_PASS_BOGON;
     fetch_prefix(prefix);
-    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key, now);
+    key = source_key_of(&facts->ends.client, service);
+    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key, now_ns());
     count_prefix(repeat, prefix);
     return verdict;
 }

@@ -20,7 +20,7 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 3
+#define TG_ABI_VERSION 4
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
@@ -320,14 +320,15 @@ TG_ABI_SIZE(struct tg_ipv6_prefixes, 64);
  */
 struct tg_repeat {
     __u32 sequence;
-    __u32 prefix_syn; /* not yet in the prefixes */
+    __u16 prefix_syn; /* not yet in the prefixes */
+    __u16 rejected;   /* SYNs of this client, dropped, and not yet in its claim or slot */
     __u64 prefix;     /* IPv4: its /24's number << 8 | 2; IPv6: as in tg_ipv6_prefixes; 0: none */
     struct tg_addr client; /* whole: its neighbour in the same /64 may be allowed */
     __u16 service;
     __u16 reserved_service;
     __u32 generation;
     __u64 until_ns; /* 0: nobody is rejected here */
-    __u32 rejected; /* SYNs of this client, dropped, and not yet in its claim or slot */
+    __u32 tick;     /* of the kernel's clock, in which that was last looked at */
     __u32 network;
     __u32 place; /* a slot if it is proven, else bucket * TG_BUCKET_WAYS + way, or all ones */
     __u8 verdict;

@@ -35,8 +35,10 @@ public:
     /// Why the last one that has ended failed, if it did: a sentence for the operator.
     const std::optional<std::string> &warning() const { return warning_; }
 
-private:
+    /// Waits for the last one, if it is still being written.
     void finish();
+
+private:
     void note(const Result<void> &written);
 
     SnapshotFile file_;

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "base/log.hpp"
@@ -30,6 +31,8 @@ constexpr auto definitions_interval = 1s;
 // A crash of the machine forgets who proved himself since the list was last saved.
 constexpr auto proven_interval = 30s;
 constexpr auto proven_save_interval = 10min;
+// A busy table wants so many slots back at once as one step gives.
+constexpr auto recycle_interval = 1s;
 // How late an end that is nobody's but ours to see is seen.
 constexpr auto safety_interval = 250ms;
 // The longest that the loop may be at one thing; a reload of a million list entries on a busy
@@ -199,6 +202,7 @@ void Daemon::schedule()
     listen_to_interfaces();
     reconcile_rounds_ = std::make_unique<ReconcileRounds>(loop_, *gate_);
     reconcile_rounds_->begin(config_.reconcile.interval);
+    loop_.every(recycle_interval, [this] { gate_->recycle_sources(longest_span()); });
     loop_.every(snapshot_interval, [this] {
         snapshots_.save_aside(*gate_);
         series_keeper_.save_aside();
@@ -208,6 +212,16 @@ void Daemon::schedule()
     loop_.every(proven_save_interval, [this] { proven_.save_aside(*gate_); });
     loop_.on_signals({SIGTERM, SIGINT}, [this](int) { loop_.stop(); });
     loop_.on_signals({SIGHUP}, [this](int) { static_cast<void>(actions_.reload_for({})); });
+}
+
+/// So long a source is in some window after it was last seen.
+std::chrono::seconds Daemon::longest_span() const
+{
+    std::chrono::seconds longest{};
+    for (const auto &monitor : ledger_.monitors())
+        longest =
+            std::max(longest, std::chrono::seconds{monitor.window_seconds} * (monitor.windows + 1));
+    return longest;
 }
 
 void Daemon::run()

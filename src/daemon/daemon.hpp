@@ -59,6 +59,7 @@ private:
     void keep_safe();
     void refresh_protection();
     void show_facts();
+    std::chrono::seconds longest_span() const;
     Result<void> reload(const core::Requester &who);
 
     config::Config config_; ///< as it was at start: what a reload cannot change is compared to it

@@ -139,10 +139,15 @@ void SnapshotKeeper::save(const kernel::KernelGate &gate)
     file_.write(core::encode_snapshot(take(gate)));
 }
 
-void SnapshotKeeper::save_aside(const kernel::KernelGate &gate)
+void SnapshotKeeper::save_aside(kernel::KernelGate &gate)
 {
-    if (!file_.is_busy())
-        file_.write_aside([snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
+    if (file_.is_busy())
+        return;
+    file_.finish();
+    if (!file_.warning())
+        gate.told_is_saved();
+    file_.write_aside([snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
+    gate.told_is_being_saved();
 }
 
 } // namespace tallygate::daemon

@@ -35,7 +35,7 @@ public:
     /// at it. With a million proven sources and a full table of claims the copy takes 20 to 40 ms,
     /// in which nothing is answered; the windows in it are shared, and cost nothing. The thread
     /// takes what encode_snapshot() says, and the disk's time.
-    void save_aside(const kernel::KernelGate &gate);
+    void save_aside(kernel::KernelGate &gate);
 
     /// Why the last save that has ended failed, if it did: a sentence for the operator.
     const std::optional<std::string> &warning() const { return file_.warning(); }

@@ -95,8 +95,9 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
 }
 
 KernelGate::KernelGate(Parts parts, ChangeSink sink)
-    : parts_(std::move(parts)), sink_(std::move(sink))
+    : parts_(std::move(parts)), sink_(std::move(sink)), recycler_(*parts_.program)
 {
+    parts_.sources.set_time(std::chrono::duration_cast<std::chrono::seconds>(monotonic_now()));
 }
 
 Result<std::unique_ptr<KernelGate>> KernelGate::start(const GateOptions &options, ChangeSink sink)
@@ -113,6 +114,8 @@ Result<std::unique_ptr<KernelGate>> KernelGate::start(const GateOptions &options
     if (gate->parts_.settings[0].created_unix_ns == 0)
         gate->parts_.settings[0].created_unix_ns = clock_ns(CLOCK_REALTIME);
 
+    if (gate->maps_adopted())
+        gate->note_recycled(gate->recycler_.reclaim(gate->parts_.sources));
     // What is guarded before who guards: a program that is attached knows its services.
     const auto done = gate->reconfigure(options);
     if (done)
@@ -284,8 +287,24 @@ void KernelGate::remember(const core::ProvenSources &sources)
         spdlog::warn("who had proven himself before must do so again: {}", done.error().message);
 }
 
+void KernelGate::recycle_sources(std::chrono::seconds idle)
+{
+    note_recycled(recycler_.step(parts_.sources, idle));
+}
+
+/// A failure goes to the log once, however often it comes.
+void KernelGate::note_recycled(const Result<void> &done)
+{
+    const std::string failure = done ? "" : done.error().message;
+
+    if (failure != recycle_failure_ && !failure.empty())
+        spdlog::warn("{}; sources that stopped coming keep their slots", failure);
+    recycle_failure_ = failure;
+}
+
 void KernelGate::walk()
 {
+    parts_.sources.set_time(std::chrono::duration_cast<std::chrono::seconds>(monotonic_now()));
     parts_.sources.walk(sink_);
     parts_.sources.walk_repeats(parts_.repeats, sink_);
     parts_.claims.walk_repeats(parts_.repeats, sink_);

@@ -30,6 +30,7 @@
 #include "kernel/reconcile.hpp"
 #include "kernel/repeats.hpp"
 #include "kernel/services.hpp"
+#include "kernel/slot_recycler.hpp"
 #include "kernel/walk.hpp"
 
 namespace tallygate::kernel {
@@ -95,6 +96,13 @@ public:
     bool reconcile_doubts() const { return parts_.reconcile && parts_.reconcile->doubts() != 0; }
     /// For tables that were made just now: a flow for every connection that is open already.
     Result<void> adopt_connections();
+
+    /// Gives slots of sources that were idle for longer than `idle` to others, if the table is
+    /// nearly full. Call each second or so: each call takes a step.
+    void recycle_sources(std::chrono::seconds idle);
+    /// What told() gave is being written down, and later: it is on the disk.
+    void told_is_being_saved() { recycler_.note_saving(); }
+    void told_is_saved() { recycler_.note_saved(); }
 
     /// Calls with each proven source that a walk has met.
     void visit_proven(const ProvenVisitor &visitor) const { parts_.sources.visit(visitor); }
@@ -167,6 +175,7 @@ private:
     void renew_lease();
     void skip_prefixes();
     void end_rejections();
+    void note_recycled(const Result<void> &done);
     void note_lists();
     std::vector<core::TableUse> table_uses() const;
     std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
@@ -183,6 +192,8 @@ private:
     std::chrono::seconds lease_{60};
     std::optional<std::chrono::nanoseconds> enforcing_until_; ///< CLOCK_MONOTONIC
     EventHistory events_;
+    SlotRecycler recycler_;
+    std::string recycle_failure_; ///< as the log has it already
 };
 
 } // namespace tallygate::kernel

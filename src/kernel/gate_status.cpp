@@ -113,7 +113,8 @@ std::vector<core::TableUse> KernelGate::table_uses() const
     const auto max_of = [this](const char *name) { return parts_.program->entries_max(name); };
     const auto ways_of = [&](const char *name) { return max_of(name) * TG_BUCKET_WAYS; };
     return {
-        {"sources", parts_.sources.slots_max(), parts_.sources.slots_used()},
+        {"sources", parts_.sources.slots_max(),
+         parts_.sources.slots_max() - parts_.sources.slots_free()},
         {"flows", max_of("flows"), live_total()},
         {"claims", ways_of("claims"), std::nullopt},
         {"rates", ways_of("rates"), std::nullopt},

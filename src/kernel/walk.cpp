@@ -63,26 +63,90 @@ void SourceWalk::find_new_slots()
 {
     for (auto slot = static_cast<std::uint32_t>(told_.size()); slot < slots_used(); slot++) {
         told_.emplace_back();
+        told_at_.push_back(0);
         is_listed_.push_back(false);
         unlisted_.push_back(slot);
     }
     std::erase_if(unlisted_, [this](std::uint32_t slot) {
         if (slots_[slot].used == 0)
             return false;
-        recent_.push_back({to_address(key_of(slot).addr), slot});
-        is_listed_[slot] = true;
+        list_slot(slot);
         return true;
     });
     if (recent_.size() > recent_max)
         sort_recent();
 }
 
+void SourceWalk::list_slot(std::uint32_t slot)
+{
+    recent_.push_back({to_address(key_of(slot).addr), slot});
+    is_listed_[slot] = true;
+    told_at_[slot] = static_cast<std::uint32_t>(time_.count());
+    listed_count_++;
+}
+
+std::vector<std::uint32_t> SourceWalk::find_idle(std::chrono::seconds idle,
+                                                 std::uint32_t looked_at_max, std::size_t rows_max)
+{
+    const auto slots = static_cast<std::uint32_t>(told_.size());
+    std::vector<std::uint32_t> found;
+
+    for (std::uint32_t i = 0; i < std::min(slots, looked_at_max) && found.size() < rows_max; i++) {
+        const auto slot = idle_cursor_ = idle_cursor_ + 1 < slots ? idle_cursor_ + 1 : 0;
+        if (is_listed_[slot] && time_ - std::chrono::seconds{told_at_[slot]} > idle &&
+            is_over(slot))
+            found.push_back(slot);
+    }
+    return found;
+}
+
+bool SourceWalk::is_over(std::uint32_t slot) const
+{
+    const auto present = tally(slot);
+
+    return present.opened == present.closed && larger_of(present, told_[slot]) == told_[slot];
+}
+
+/// Where it stands in the order is forgotten when that is next made: until then somebody looks at a
+/// slot of nobody, or at another's, and tells what is true of that.
+void SourceWalk::release(std::uint32_t slot)
+{
+    volatile tg_source &source = slots_[slot];
+    auto *bytes = reinterpret_cast<volatile std::byte *>(&source);
+
+    source.used = 0;
+    std::fill(bytes, bytes + sizeof(source), std::byte{0});
+    told_[slot] = {};
+    is_listed_[slot] = false;
+    listed_count_--;
+    released_.push_back(slot);
+    unlisted_.push_back(slot);
+}
+
+/// What is in sorted_ of a slot that was released was there before that.
+void SourceWalk::drop_released()
+{
+    if (released_.empty())
+        return;
+    std::vector<bool> is_released(told_.size());
+    for (const auto slot : released_)
+        is_released[slot] = true;
+    std::erase_if(sorted_, [&](const Entry &entry) { return is_released[entry.slot]; });
+    std::erase_if(recent_, [&](const Entry &entry) {
+        return !is_listed_[entry.slot] || to_address(key_of(entry.slot).addr) != entry.source;
+    });
+    released_.clear();
+}
+
 void SourceWalk::sort_recent()
 {
+    drop_released();
     const auto middle = static_cast<std::ptrdiff_t>(sorted_.size());
     std::sort(recent_.begin(), recent_.end());
     std::move(recent_.begin(), recent_.end(), std::back_inserter(sorted_));
     std::inplace_merge(sorted_.begin(), sorted_.begin() + middle, sorted_.end());
+    // A slot that was released and went to the same source again within this list.
+    sorted_.erase(std::unique(sorted_.begin(), sorted_.end()), sorted_.end());
     recent_.clear();
 }
 
@@ -123,6 +187,7 @@ void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const Change
           .closed = reached.closed - told.closed,
           .dropped = reached.dropped - told.dropped});
     told = reached;
+    told_at_[slot] = static_cast<std::uint32_t>(time_.count());
 }
 
 void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)

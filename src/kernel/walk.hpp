@@ -6,6 +6,7 @@
 
 #include <tallygate/abi.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -62,8 +63,26 @@ public:
     /// Of a slot that is in use, as it stands.
     core::Tally tally(std::uint32_t slot) const;
 
+    /// Handed out at some time.
     std::uint32_t slots_used() const;
     std::uint32_t slots_max() const { return slots_.entries_max(); }
+    /// Of nobody: never used, or released.
+    std::uint32_t slots_free() const { return slots_max() - listed_count_; }
+    /// Of those that were handed out, what was released and not used again.
+    std::size_t slots_unused() const { return unlisted_.size(); }
+    bool is_used(std::uint32_t slot) const { return slots_[slot].used != 0; }
+    tg_source_key key_of(std::uint32_t slot) const;
+
+    /// The time, on any clock, of what is told from now on.
+    void set_time(std::chrono::seconds time) { time_ = time; }
+    /// Slots with nothing open of which nothing was told for longer than `idle`, at most `rows_max`
+    /// of the next `looked_at_max`.
+    std::vector<std::uint32_t> find_idle(std::chrono::seconds idle, std::uint32_t looked_at_max,
+                                         std::size_t rows_max);
+    /// Nothing is open, and all was told.
+    bool is_over(std::uint32_t slot) const;
+    /// Empties the slot, which no program holds any more: it is nobody's.
+    void release(std::uint32_t slot);
 
 private:
     struct Entry {
@@ -78,20 +97,26 @@ private:
     {
     }
 
-    tg_source_key key_of(std::uint32_t slot) const;
     void begin_at(std::uint32_t slot, const core::Tally &told, const LiveSink &sink);
     void look_at(std::uint32_t slot, const ChangeSink &sink);
     void tell(std::uint32_t slot, const core::Tally &tally, const ChangeSink &sink);
     void find_new_slots();
+    void drop_released();
     void sort_recent();
+    void list_slot(std::uint32_t slot);
 
     MappedArray<tg_source> slots_;
     MappedArray<tg_progress> progress_;
     std::vector<core::Tally> told_;       ///< by slot
     std::vector<bool> is_listed_;         ///< by slot
+    std::vector<std::uint32_t> told_at_;  ///< by slot, in seconds
     std::vector<std::uint32_t> unlisted_; ///< handed out, and not in use when last looked at
     std::vector<Entry> sorted_;
-    std::vector<Entry> recent_; ///< not in order yet
+    std::vector<Entry> recent_;           ///< not in order yet
+    std::vector<std::uint32_t> released_; ///< since drop_released()
+    std::uint32_t listed_count_ = 0;
+    std::uint32_t idle_cursor_ = 0;
+    std::chrono::seconds time_{0};
 };
 
 } // namespace tallygate::kernel
