@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A server and the world, each in a namespace, and the cable between them."""
 import json
+import os
 
 from lab.machine import inside, network_counters, remove_namespace, run
 
@@ -14,6 +15,7 @@ OUTSIDE = "world0"  # where the flood and the clients come from
 CLIENTS = "198.18.0.0/18"  # RFC 2544: for benchmarks
 CLIENTS_FIRST = "198.18.0.1"
 CLIENTS_COUNT = 16_382
+CPU_COUNT = os.cpu_count()
 
 
 class Road:
@@ -31,8 +33,9 @@ class Road:
                 self.set_sysctl(name, f"net.{key}", 1)
             for key in ("all.rp_filter", "default.rp_filter", "all.forwarding"):
                 self.set_sysctl(name, f"net.ipv4.conf.{key}", 0)
-        run("ip", "-n", self.server, "link", "add", INSIDE, "address", SERVER_MAC, "type", "veth",
-            "peer", "name", OUTSIDE, "netns", self.world, "address", GATEWAY_MAC)
+        queues = ["numtxqueues", CPU_COUNT, "numrxqueues", CPU_COUNT]
+        run("ip", "-n", self.server, "link", "add", INSIDE, "address", SERVER_MAC, *queues, "type",
+            "veth", "peer", "name", OUTSIDE, "netns", self.world, "address", GATEWAY_MAC, *queues)
         self._batch(self.server, "link set lo up", f"addr add {SERVER}/24 dev {INSIDE}",
                     f"link set {INSIDE} up",
                     f"neigh replace {GATEWAY} lladdr {GATEWAY_MAC} nud permanent dev {INSIDE}",
@@ -44,6 +47,15 @@ class Road:
         # Frames that are sent by redirection reach a veth's peer only if it polls, with an XDP
         # program or with GRO.
         self.on_server("ethtool", "-K", INSIDE, "gro", "on")
+        self.spread()
+
+    def spread(self):
+        """What a CPU sends arrives on that CPU, as with a card that has a queue for each: else
+        one poll takes the flood and the mail, and goes to the CPU of whoever sent last."""
+        for name, interface in ((self.server, INSIDE), (self.world, OUTSIDE)):
+            for cpu in range(CPU_COUNT):
+                run("ip", "netns", "exec", name, "sh", "-c",
+                    f"echo {1 << cpu:x} >/sys/class/net/{interface}/queues/tx-{cpu}/xps_cpus")
 
     def add_clients(self, block):
         """The world has every address of the block."""
