@@ -114,7 +114,7 @@ std::vector<core::TableUse> KernelGate::table_uses() const
     const auto ways_of = [&](const char *name) { return max_of(name) * TG_BUCKET_WAYS; };
     return {
         {"sources", parts_.sources.slots_max(),
-         parts_.sources.slots_max() - parts_.sources.slots_free()},
+         parts_.sources.slots_used() - parts_.sources.slots_unused()},
         {"flows", max_of("flows"), live_total()},
         {"claims", ways_of("claims"), std::nullopt},
         {"rates", ways_of("rates"), std::nullopt},

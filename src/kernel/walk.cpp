@@ -82,7 +82,6 @@ void SourceWalk::list_slot(std::uint32_t slot)
     recent_.push_back({to_address(key_of(slot).addr), slot});
     is_listed_[slot] = true;
     told_at_[slot] = static_cast<std::uint32_t>(time_.count());
-    listed_count_++;
 }
 
 std::vector<std::uint32_t> SourceWalk::find_idle(std::chrono::seconds idle,
@@ -118,7 +117,6 @@ void SourceWalk::release(std::uint32_t slot)
     std::fill(bytes, bytes + sizeof(source), std::byte{0});
     told_[slot] = {};
     is_listed_[slot] = false;
-    listed_count_--;
     released_.push_back(slot);
     unlisted_.push_back(slot);
 }

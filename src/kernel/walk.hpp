@@ -66,10 +66,10 @@ public:
     /// Handed out at some time.
     std::uint32_t slots_used() const;
     std::uint32_t slots_max() const { return slots_.entries_max(); }
+    /// Of those that were handed out, what was released, and not in use again when last looked at.
+    std::uint32_t slots_unused() const { return static_cast<std::uint32_t>(unlisted_.size()); }
     /// Of nobody: never used, or released.
-    std::uint32_t slots_free() const { return slots_max() - listed_count_; }
-    /// Of those that were handed out, what was released and not used again.
-    std::size_t slots_unused() const { return unlisted_.size(); }
+    std::uint32_t slots_free() const { return slots_max() - slots_used() + slots_unused(); }
     bool is_used(std::uint32_t slot) const { return slots_[slot].used != 0; }
     tg_source_key key_of(std::uint32_t slot) const;
 
@@ -114,7 +114,6 @@ private:
     std::vector<Entry> sorted_;
     std::vector<Entry> recent_;           ///< not in order yet
     std::vector<std::uint32_t> released_; ///< since drop_released()
-    std::uint32_t listed_count_ = 0;
     std::uint32_t idle_cursor_ = 0;
     std::chrono::seconds time_{0};
 };
