@@ -22,7 +22,7 @@ function(add_unit_test name)
     cmake_parse_arguments(test "" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     string(REPLACE "." "_" target ${name}_test)
     add_executable(${target} ${test_SOURCES})
-    # A test is compiled twice for a run of all tests, and runs for a moment: half the time is saved.
+    # A test is compiled twice for a run of all tests, and runs for a moment.
     target_compile_options(${target} PRIVATE ${TALLYGATE_WARNINGS} -O0 -g1)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(${target} PRIVATE ${test_LIBRARIES} GTest::gmock GTest::gtest_main)
