@@ -280,6 +280,8 @@ void Daemon::show_facts()
     add(front_ends_.warnings());
     if (const auto *anvil = front_ends_.anvil())
         facts_.anvil = anvil->facts();
+    if (const auto *sessions = front_ends_.sessions())
+        facts_.sessions = sessions->facts();
     for (const auto &warning :
          {snapshots_.warning(), series_keeper_.warning(), proven_.warning(), audit_.warning()})
         if (warning)

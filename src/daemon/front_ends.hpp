@@ -57,6 +57,8 @@ public:
     /// Sentences for the operator.
     std::vector<std::string> warnings() const;
 
+    /// Of the sessions socket, if it is on.
+    const frontend::SessionsService *sessions() const { return sessions_.get(); }
     /// Of anvil, if it is on.
     const AnvilFront *anvil() const { return anvil_.get(); }
 

@@ -232,6 +232,27 @@ void add_anvil(Families &families, const AnvilFacts &anvil)
     events.move_to(families);
 }
 
+void add_sessions(Families &families, const SessionsFacts &sessions)
+{
+    const auto add = [&](const char *name, const char *help, std::size_t value) {
+        Family family{name, help, MetricType::Gauge};
+        family.add({}, static_cast<double>(value));
+        family.move_to(families);
+    };
+
+    add("tallygate_sessions_clients", "Processes of mail servers on the sessions socket.",
+        sessions.clients);
+    add("tallygate_sessions_open", "Sessions and deliveries that they say are open.",
+        sessions.sessions);
+    add("tallygate_sessions_rates", "Counters of rates that are kept.", sessions.rates);
+    add("tallygate_sessions_rate_bytes", "Memory of those.", sessions.rate_bytes);
+    Family events{"tallygate_sessions_events_total", "What happened on the sessions socket.",
+                  MetricType::Counter};
+    for (const auto &each : sessions.events)
+        events.add({{"event", each.event}}, static_cast<double>(each.count));
+    events.move_to(families);
+}
+
 struct ServerMetric {
     const char *name;
     const char *help;
@@ -313,6 +334,8 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_daemon(families, report);
     if (report.daemon.anvil)
         add_anvil(families, *report.daemon.anvil);
+    if (report.daemon.sessions)
+        add_sessions(families, *report.daemon.sessions);
     add_servers(families, servers);
     add_stream_servers(families, stream_servers);
     std::ostringstream out;

@@ -63,6 +63,15 @@ struct AnvilFacts {
     std::vector<EventCount> events = {};
 };
 
+/// The sessions socket of mail servers, as it is served.
+struct SessionsFacts {
+    std::size_t clients = 0;  ///< processes of mail servers that are connected
+    std::size_t sessions = 0; ///< that they say are open, deliveries included
+    std::size_t rates = 0;    ///< counters that are kept
+    std::size_t rate_bytes = 0;
+    std::vector<EventCount> events = {};
+};
+
 /// What front-ends tell about the daemon itself. The daemon owns it and keeps it true.
 struct DaemonFacts {
     std::string version; ///< "0.1.0"
@@ -76,6 +85,7 @@ struct DaemonFacts {
     std::vector<LimitFacts> limits = {}; ///< in the order of the configuration
     std::vector<EventCount> table_events = {};
     std::optional<AnvilFacts> anvil = {};
+    std::optional<SessionsFacts> sessions = {};
     std::uint64_t audit_failures = 0; ///< records that could not be written
 };
 

@@ -116,6 +116,19 @@ void SessionsService::tick()
     rates_.forget_old(questions_.clock().now(), forgotten_max);
 }
 
+SessionsFacts SessionsService::facts() const
+{
+    return {.clients = table_.clients(),
+            .sessions = table_.sessions(),
+            .rates = rates_.counters(),
+            .rate_bytes = rates_.bytes(),
+            .events = {{"request", counts_.requests_total},
+                       {"request_refused", counts_.refused_total},
+                       {"session_without_room", counts_.full_total},
+                       {"rate_evicted", rates_.evicted_total()},
+                       {"gate_count_failed", counts_.gate_failed_total}}};
+}
+
 std::string SessionsService::answer(Client client, const SessionsRequest &request)
 {
     auto text =

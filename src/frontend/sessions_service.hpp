@@ -16,6 +16,7 @@
 #include "core/question.hpp"
 #include "core/reports.hpp"
 #include "core/seams.hpp"
+#include "frontend/daemon_facts.hpp"
 #include "frontend/rates.hpp"
 #include "frontend/sessions_codec.hpp"
 #include "frontend/sessions_table.hpp"
@@ -68,6 +69,7 @@ public:
     /// What encode() of the rates once gave.
     Result<void> restore_rates(std::string_view bytes) { return rates_.restore(bytes); }
     const SessionsCounts &counts() const { return counts_; }
+    SessionsFacts facts() const;
 
 private:
     class Stream;

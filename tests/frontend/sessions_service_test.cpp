@@ -224,6 +224,8 @@ TEST_F(SessionsStream, AStreamThatGoesTakesItsSessionsAlong)
                          false, output_);
     EXPECT_EQ(output_, "");
     EXPECT_EQ(service_.table().sessions(), 100U);
+    EXPECT_EQ(service_.facts().sessions, 100U);
+    EXPECT_EQ(service_.facts().events.front().count, 101U);
     stream_.reset();
     EXPECT_EQ(service_.table().sessions(), 0U);
     EXPECT_EQ(service_.table().clients(), 0U);
