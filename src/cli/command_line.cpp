@@ -43,6 +43,10 @@ void add_argument(CLI::App &command, const Argument &argument, Invocation &invoc
 {
     auto &value = invocation.values.emplace_back(Value{&argument, "", nullptr});
     const std::string name = argument.is_option() ? flag_of(argument) : argument.parameter;
+    if (argument.is_flag()) {
+        value.option = command.add_flag(name, argument.help);
+        return;
+    }
     auto *option = command.add_option(name, value.text, argument.help);
 
     value.option = option;

@@ -10,15 +10,33 @@ namespace tallygate::cli {
 
 std::span<const Verb *const> all_verbs()
 {
-    static constexpr std::array verbs = {
-        &status_verb,       &live_verb,         &count_verb,
-        &event_verb,        &top_verb,          &networks_verb,
-        &limits_verb,       &explain_verb,      &block_add_verb,
-        &block_remove_verb, &block_list_verb,   &allow_add_verb,
-        &allow_remove_verb, &allow_list_verb,   &audit_show_verb,
-        &audit_count_verb,  &audit_add_verb,    &audit_subtract_verb,
-        &audit_delete_verb, &audit_define_verb, &audit_undefine_verb,
-        &audit_load_verb,   &mode_verb,         &reload_verb};
+    static constexpr std::array verbs = {&status_verb,
+                                         &live_verb,
+                                         &count_verb,
+                                         &event_verb,
+                                         &top_verb,
+                                         &networks_verb,
+                                         &limits_verb,
+                                         &explain_verb,
+                                         &block_add_verb,
+                                         &block_remove_verb,
+                                         &block_list_verb,
+                                         &allow_add_verb,
+                                         &allow_remove_verb,
+                                         &allow_list_verb,
+                                         &audit_show_verb,
+                                         &audit_count_verb,
+                                         &audit_add_verb,
+                                         &audit_subtract_verb,
+                                         &audit_delete_verb,
+                                         &audit_define_verb,
+                                         &audit_undefine_verb,
+                                         &audit_load_verb,
+                                         &mode_verb,
+                                         &reload_verb,
+                                         &postfix_enable_anvil_verb,
+                                         &postfix_disable_anvil_verb,
+                                         &postfix_status_verb};
     return verbs;
 }
 

@@ -21,7 +21,7 @@ using Check = std::string (*)(const std::string &text);
 struct Argument {
     enum class Given { must, may };
 
-    const char *shown;     ///< "CIDR", or "--service S"
+    const char *shown;     ///< "CIDR", "--service S", or "--dry-run", which is given or not
     const char *parameter; ///< its name in the daemon's query
     const char *help;
     Given given = Given::may;
@@ -29,6 +29,10 @@ struct Argument {
     const char *excludes = nullptr; ///< another option: "--service"
 
     bool is_option() const { return shown[0] == '-'; }
+    bool is_flag() const
+    {
+        return is_option() && std::string(shown).find(' ') == std::string::npos;
+    }
 };
 
 /// A word before several verbs: "block" of "block add" and "block remove".
@@ -56,7 +60,8 @@ struct Verb {
     /// A write tells the daemon where whoever is at work here comes from, so that it never drops
     /// him. Not what programs write.
     bool tells_operator = true;
-    /// All of it, for a verb that asks more than once: in place of method, path and show.
+    /// All of it, for a verb that asks more than once, or not the daemon alone: in place of method,
+    /// path and show.
     Outcome (*act)(Talk &talk, const Values &values, bool as_json) = nullptr;
 
     /// "block add"
@@ -90,6 +95,9 @@ extern const Verb audit_delete_verb;
 extern const Verb audit_define_verb;
 extern const Verb audit_undefine_verb;
 extern const Verb audit_load_verb;
+extern const Verb postfix_enable_anvil_verb;
+extern const Verb postfix_disable_anvil_verb;
+extern const Verb postfix_status_verb;
 /// "audit"
 extern const Group audit_group;
 

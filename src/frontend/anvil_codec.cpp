@@ -146,10 +146,12 @@ AnvilDecoded decode_anvil(std::string_view input)
     const auto [name, end] = scanner.name();
     if (end == Scanner::End::missing)
         return {};
-    if (!name.empty() || end != Scanner::End::newline)
-        decoded.wrong = "unexpected attribute " + shown(name) + " (expecting: (list terminator))";
     decoded.kind = Kind::request;
     decoded.taken = scanner.taken();
+    if (!name.empty() || end != Scanner::End::newline) {
+        decoded.wrong = "unexpected attribute " + shown(name) + " (expecting: (list terminator))";
+        decoded.taken = input.size();
+    }
     return decoded;
 }
 

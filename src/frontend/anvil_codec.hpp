@@ -41,8 +41,9 @@ struct AnvilDecoded {
     std::string wrong;    ///< malformed, or what follows a request that is served all the same
 };
 
-/// Looks at bytes as Postfix's own reader does: `request` and then `ident`, and nothing else. An
-/// attribute where the end should be is taken up to its `=`, and the request stands.
+/// Looks at bytes as Postfix's own reader does: `request` and then `ident`, and nothing else. Where
+/// something stands in the place of the end, the request stands, and all that has come is taken:
+/// Postfix's own loses what it has read when it answers.
 AnvilDecoded decode_anvil(std::string_view input);
 
 std::string encode_anvil_failure();

@@ -53,6 +53,9 @@ public:
             service_.warn(decoded.wrong);
         if (decoded.kind == Kind::malformed) {
             service_.totals_.malformed++;
+            // Postfix's own answers the disconnect that the end of the stream means.
+            if (link_.is_linked())
+                output += encode_anvil_done();
             return {input.size(), true};
         }
         output += service_.answer(link_, decoded.request);

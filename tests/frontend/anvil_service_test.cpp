@@ -147,16 +147,26 @@ TEST_F(AnvilScene, what_is_malformed_ends_the_stream_without_a_word)
     EXPECT_EQ(service_->totals().malformed, std::size(rows));
 }
 
-TEST_F(AnvilScene, what_follows_ident_is_the_beginning_of_the_next_list)
+TEST_F(AnvilScene, a_session_that_a_broken_list_ends_is_told_so)
 {
-    EXPECT_EQ(send("A", "request=connect\nident=" + std::string(one) + "\nmore=1\n\n"),
-              lines("status=0|count=1|rate=1") + std::string(closed));
+    say("A", "connect", one);
+    EXPECT_EQ(send("A", "\n"), lines("status=0") + std::string(closed));
+    EXPECT_EQ(kept(one).count, 0U);
+}
+
+TEST_F(AnvilScene, what_comes_with_a_list_that_goes_on_is_lost)
+{
+    const auto begin = "request=connect\nident=" + std::string(one) + "\nmore";
+    for (const auto *rest : {"=1\n\n", "\n\n", "=request=lookup\nident=x\n\n"}) {
+        start({});
+        EXPECT_EQ(send("A", begin + rest), lines("status=0|count=1|rate=1")) << rest;
+        EXPECT_EQ(say("A", "newtls_status", one), lines("status=0|rate=0")) << rest;
+    }
     EXPECT_EQ(warnings_.front(), "unexpected attribute more (expecting: (list terminator))");
 
-    EXPECT_EQ(send("B", "request=connect\nident=" + std::string(other) +
-                            "\nmore=" + request("lookup", one)),
-              lines("status=0|count=1|rate=1") +
-                  lines("status=0|count=0|rate=1|mail=0|rcpt=0|newtls=0|auth=0"));
+    start({});
+    EXPECT_EQ(send("A", begin + "="), lines("status=0|count=1|rate=1"));
+    EXPECT_EQ(send("A", "1\n\n"), lines("status=0") + std::string(closed)) << "a list of its own";
 }
 
 TEST_F(AnvilScene, any_text_is_an_ident)

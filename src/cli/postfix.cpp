@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/postfix.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "base/fd.hpp"
+#include "cli/program.hpp"
+
+namespace tallygate::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What `postfix upgrade-configuration` looks for before it adds anvil is any line that begins and
+// ends so.
+constexpr auto guard_line = "anvilguard unix - - n - 1 anvil";
+constexpr auto default_line = "anvil unix - - y - 1 anvil";
+constexpr int answer_patience_ms = 2'000;
+
+std::string before_path(const PostfixFacts &facts)
+{
+    return facts.master_cf() + ".before-tallygate";
+}
+
+/// What enabling made of it: as long as master.cf is this, the one before can be put back.
+std::string after_path(const PostfixFacts &facts)
+{
+    return facts.master_cf() + ".with-tallygate";
+}
+
+std::string text_of(const std::string &path)
+{
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// With the owner and the mode of the original: Postfix is particular about both.
+Result<void> copy(const std::string &from, const std::string &to)
+{
+    std::error_code error;
+    struct stat file = {};
+
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+    if (error)
+        return Error{"copy " + from + " to " + to + ": " + error.message(), error.value()};
+    if (::stat(from.c_str(), &file) != 0 || ::chown(to.c_str(), file.st_uid, file.st_gid) != 0 ||
+        ::chmod(to.c_str(), file.st_mode & 07777U) != 0)
+        return Error::system("give " + to + " the owner and mode of " + from);
+    return {};
+}
+
+/// Renamed into place: Postfix reads the one or the other.
+Result<void> put_back(const std::string &from, const std::string &to)
+{
+    const std::string draft = to + ".tallygate-draft";
+    if (auto copied = copy(from, draft); !copied)
+        return copied;
+    if (::rename(draft.c_str(), to.c_str()) != 0)
+        return Error::system("rename " + draft + " to " + to);
+    return {};
+}
+
+std::string trimmed(std::string text)
+{
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+        text.pop_back();
+    return text;
+}
+
+std::string first_line(const std::string &text)
+{
+    return text.substr(0, text.find('\n'));
+}
+
+/// The line of anvil in a master.cf, with one blank between fields.
+std::string anvil_line_of(const std::string &text)
+{
+    for (std::size_t begin = 0; begin < text.size();) {
+        const auto end = std::min(text.find('\n', begin), text.size());
+        const auto line = text.substr(begin, end - begin);
+        if (line.starts_with("anvil ") || line.starts_with("anvil\t")) {
+            std::string fields;
+            for (const char each : line)
+                if (each != ' ' && each != '\t')
+                    fields += each;
+                else if (!fields.ends_with(' '))
+                    fields += ' ';
+            return trimmed(fields);
+        }
+        begin = end + 1;
+    }
+    return {};
+}
+
+} // namespace
+
+bool PostfixFacts::waits_for_greeting() const
+{
+    char *rest = nullptr;
+    const long major = std::strtol(version.c_str(), &rest, 10);
+    const long minor = *rest == '.' ? std::strtol(rest + 1, nullptr, 10) : 0;
+    return major > 3 || (major == 3 && minor >= 6);
+}
+
+/// What a tool of Postfix's says; its own words are the error.
+Result<std::string> Postfix::ask(std::vector<std::string> words) const
+{
+    if (!config_directory_.empty())
+        words.insert(words.begin() + 1, {"-c", config_directory_});
+    const auto end = run_program(words);
+    if (!end)
+        return end.error().code == ENOENT
+                   ? Error{"there is no Postfix here: " + end.error().message, ENOENT}
+                   : end.error();
+    if (end->exit_code != 0)
+        return Error{words.front() + ": " + first_line(end->err.empty() ? end->out : end->err)};
+    return trimmed(end->out);
+}
+
+Result<PostfixFacts> Postfix::look() const
+{
+    PostfixFacts facts;
+    const std::pair<const char *, std::string *> settings[] = {
+        {"mail_version", &facts.version},
+        {"config_directory", &facts.config_directory},
+        {"queue_directory", &facts.queue_directory},
+        {"anvil_rate_time_unit", &facts.time_unit},
+    };
+    for (const auto &[name, place] : settings) {
+        const auto value = ask({"postconf", "-h", name});
+        if (!value)
+            return value.error();
+        *place = *value;
+    }
+    // postconf has a warning and no line for a service that there is not.
+    const auto line = ask({"postconf", "-M", "anvil/unix"});
+    const auto guard = ask({"postconf", "-M", "anvilguard/unix"});
+    if (!line || !guard)
+        return line ? guard.error() : line.error();
+    facts.anvil_line = *line;
+    facts.has_guard = !guard->empty();
+    facts.is_running = static_cast<bool>(ask({"postfix", "status"}));
+    return facts;
+}
+
+std::vector<std::string> Postfix::steps_to_enable(const PostfixFacts &facts) const
+{
+    std::vector<std::string> steps;
+
+    if (facts.is_enabled())
+        return steps;
+    steps.push_back("cp -p " + facts.master_cf() + " " + before_path(facts));
+    if (!facts.anvil_line.empty())
+        steps.push_back("postconf -M# anvil/unix");
+    if (!facts.has_guard)
+        steps.push_back("postconf -M anvilguard/unix='" + std::string(guard_line) + "'");
+    if (facts.is_running)
+        steps.push_back("postfix reload");
+    return steps;
+}
+
+std::vector<std::string> Postfix::edits_to_disable(const PostfixFacts &facts) const
+{
+    std::vector<std::string> edits;
+
+    if (facts.anvil_line.empty()) {
+        const auto line = anvil_line_of(text_of(before_path(facts)));
+        edits.push_back("anvil/unix=" + (line.empty() ? default_line : line));
+    }
+    return edits;
+}
+
+std::vector<std::string> Postfix::steps_to_disable(const PostfixFacts &facts) const
+{
+    std::vector<std::string> steps;
+
+    if (!facts.anvil_line.empty() && !facts.has_guard)
+        return steps;
+    if (!text_of(after_path(facts)).empty() &&
+        text_of(after_path(facts)) == text_of(facts.master_cf())) {
+        steps.push_back("cp -p " + before_path(facts) + " " + facts.master_cf());
+    } else {
+        for (const auto &edit : edits_to_disable(facts))
+            steps.push_back("postconf -M '" + edit + "'");
+        if (facts.has_guard)
+            steps.push_back("postconf -MX anvilguard/unix");
+    }
+    if (facts.is_running)
+        steps.push_back("postfix reload");
+    return steps;
+}
+
+Result<void> Postfix::enable(const PostfixFacts &facts) const
+{
+    if (facts.is_enabled())
+        return {};
+    const auto before = before_path(facts);
+    if (auto copied = copy(facts.master_cf(), before); !copied)
+        return copied;
+    const auto edit = [&]() -> Result<void> {
+        if (!facts.anvil_line.empty())
+            if (const auto done = ask({"postconf", "-M#", "anvil/unix"}); !done)
+                return done.error();
+        if (!facts.has_guard)
+            if (const auto done =
+                    ask({"postconf", "-M", "anvilguard/unix=" + std::string(guard_line)});
+                !done)
+                return done.error();
+        return copy(facts.master_cf(), after_path(facts));
+    };
+    if (auto edited = edit(); !edited) {
+        const auto undone = put_back(before, facts.master_cf());
+        return Error{edited.error().message +
+                         (undone ? "; master.cf is as it was" : "; " + undone.error().message),
+                     edited.error().code};
+    }
+    return reload(facts);
+}
+
+Result<void> Postfix::disable(const PostfixFacts &facts) const
+{
+    const auto before = before_path(facts);
+    const auto after = text_of(after_path(facts));
+
+    if (!facts.anvil_line.empty() && !facts.has_guard)
+        return {};
+    if (!after.empty() && after == text_of(facts.master_cf())) {
+        if (auto done = put_back(before, facts.master_cf()); !done)
+            return done;
+    } else {
+        for (const auto &edit : edits_to_disable(facts))
+            if (const auto done = ask({"postconf", "-M", edit}); !done)
+                return done.error();
+        if (facts.has_guard)
+            if (const auto done = ask({"postconf", "-MX", "anvilguard/unix"}); !done)
+                return done.error();
+    }
+    ::unlink(before.c_str());
+    ::unlink(after_path(facts).c_str());
+    return reload(facts);
+}
+
+Result<void> Postfix::reload(const PostfixFacts &facts) const
+{
+    if (!facts.is_running)
+        return {};
+    const auto done = ask({"postfix", "reload"});
+    return done ? Result<void>{} : done.error();
+}
+
+AnvilSocket look_at_socket(const std::string &path)
+{
+    sockaddr_un address{};
+    struct stat file = {};
+    constexpr std::string_view greeting = "protocol=anvil_protocol\n\n";
+
+    if (::lstat(path.c_str(), &file) != 0 || path.size() >= sizeof(address.sun_path))
+        return AnvilSocket::missing;
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    const Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
+        return AnvilSocket::nobody;
+    pollfd readable{socket.get(), POLLIN, 0};
+    std::array<char, 64> text{};
+    if (::poll(&readable, 1, answer_patience_ms) <= 0)
+        return AnvilSocket::silent;
+    const auto size = ::read(socket.get(), text.data(), text.size());
+    return size > 0 && std::string_view(text.data(), static_cast<std::size_t>(size)) == greeting
+               ? AnvilSocket::greets
+               : AnvilSocket::silent;
+}
+
+} // namespace tallygate::cli

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// tallygate postfix enable-anvil | disable-anvil | status
+#include <boost/json.hpp>
+
+#include <cerrno>
+#include <string>
+
+#include "cli/command_line.hpp"
+#include "cli/postfix.hpp"
+#include "cli/talk.hpp"
+#include "cli/verb.hpp"
+
+namespace tallygate::cli {
+namespace {
+
+constexpr Group postfix_group = {"postfix", "Answer in the place of Postfix's anvil(8)"};
+
+Outcome failure(const Error &error)
+{
+    auto code = ExitCode::failed;
+    if (error.code == EACCES || error.code == EPERM)
+        code = ExitCode::not_permitted;
+    else if (error.code == ENOENT)
+        code = ExitCode::not_found;
+    return cli::failure(code, error.message);
+}
+
+/// The Postfix that the verb is about.
+Postfix postfix_of(const Values &values)
+{
+    const auto directory = values.find("config_dir");
+    return Postfix{directory != values.end() ? directory->second : std::string()};
+}
+
+enum class Daemon { serves, serves_elsewhere, has_no_anvil, unreachable };
+
+/// Whether tallygated has an anvil socket, and still leads to it.
+Daemon ask_daemon(Talk &talk)
+{
+    const auto reply = talk.ask("GET", "/v1/status");
+    const auto *answer = std::get_if<Talk::Answer>(&reply);
+    if (answer == nullptr)
+        return Daemon::unreachable;
+    const auto *anvil = answer->object.if_contains("anvil");
+    if (anvil == nullptr || !anvil->is_object())
+        return Daemon::has_no_anvil;
+    const auto *ours = anvil->get_object().if_contains("socket_is_ours");
+    return ours != nullptr && ours->is_bool() && ours->get_bool() ? Daemon::serves
+                                                                  : Daemon::serves_elsewhere;
+}
+
+/// "60s", "1m", as seconds; 60 for what we cannot read.
+std::string seconds_text(const std::string &span)
+{
+    const auto unit = span.find_first_not_of("0123456789");
+    if (unit == 0 || span.empty() || span.size() > 6)
+        return "60";
+    const long value = std::stol(span);
+    if (unit == std::string::npos || span[unit] == 's')
+        return std::to_string(value);
+    return std::to_string(value * (span[unit] == 'm' ? 60 : span[unit] == 'h' ? 3600 : 86'400));
+}
+
+std::string section_text(const PostfixFacts &facts)
+{
+    return "    [anvil]\n    socket = \"" + facts.socket() +
+           "\"\n    time_unit = " + seconds_text(facts.time_unit) + "\n" +
+           (facts.waits_for_greeting() ? "" : "    before_3_6 = true\n");
+}
+
+/// What is left for the operator to do.
+std::string next_text(const PostfixFacts &facts, Daemon daemon)
+{
+    if (daemon == Daemon::serves)
+        return "tallygated answers on " + facts.socket() + ".\n";
+    return "Now let tallygated answer there, with this in its configuration, and restart it:\n" +
+           section_text(facts) +
+           "Until then Postfix goes on without its limits, and each session waits a second.\n";
+}
+
+std::string dry_text(const std::vector<std::string> &steps)
+{
+    std::string text = steps.empty() ? "There is nothing to do.\n" : "This would be done:\n";
+    for (const auto &step : steps)
+        text += "    " + step + "\n";
+    return text;
+}
+
+Outcome enable(Talk &talk, const Values &values, bool)
+{
+    const Postfix postfix = postfix_of(values);
+    const auto facts = postfix.look();
+    if (!facts)
+        return failure(facts.error());
+    if (values.contains("dry_run"))
+        return {ExitCode::ok, dry_text(postfix.steps_to_enable(*facts)), ""};
+    if (const auto done = postfix.enable(*facts); !done)
+        return failure(done.error());
+    const std::string said = facts->is_enabled()
+                                 ? "Postfix's anvil was out of master.cf already.\n"
+                                 : "Took anvil out of " + facts->master_cf() +
+                                       "; `tallygate postfix disable-anvil` puts it back.\n";
+    return {ExitCode::ok, said + next_text(*facts, ask_daemon(talk)), ""};
+}
+
+Outcome disable(Talk &, const Values &values, bool)
+{
+    const Postfix postfix = postfix_of(values);
+    const auto facts = postfix.look();
+    if (!facts)
+        return failure(facts.error());
+    const auto steps = postfix.steps_to_disable(*facts);
+    if (values.contains("dry_run"))
+        return {ExitCode::ok, dry_text(steps), ""};
+    if (const auto done = postfix.disable(*facts); !done)
+        return failure(done.error());
+    if (steps.empty())
+        return {ExitCode::ok, "Postfix's own anvil is in master.cf already.\n", ""};
+    return {ExitCode::ok,
+            "Put anvil back into " + facts->master_cf() +
+                ". Take [anvil] out of tallygated's configuration before its next start, or it "
+                "will find the path taken.\n",
+            ""};
+}
+
+const char *socket_text(AnvilSocket socket, Daemon daemon)
+{
+    switch (socket) {
+    case AnvilSocket::missing:
+        return "is missing";
+    case AnvilSocket::nobody:
+        return "is answered by nobody";
+    case AnvilSocket::silent:
+        return "is answered by something that does not greet";
+    case AnvilSocket::greets:
+        break;
+    }
+    return daemon == Daemon::serves ? "is answered by tallygated"
+                                    : "is answered by Postfix's own anvil, or a third";
+}
+
+const char *daemon_text(Daemon daemon)
+{
+    switch (daemon) {
+    case Daemon::serves:
+        return "serves anvil";
+    case Daemon::serves_elsewhere:
+        return "serves anvil, but another program took its path";
+    case Daemon::has_no_anvil:
+        return "has no [anvil] socket";
+    case Daemon::unreachable:
+        return "cannot be reached";
+    }
+    return "";
+}
+
+Outcome status(Talk &talk, const Values &values, bool as_json)
+{
+    const auto facts = postfix_of(values).look();
+    if (!facts)
+        return failure(facts.error());
+    const auto socket = look_at_socket(facts->socket());
+    const auto daemon = ask_daemon(talk);
+    const bool is_ours = facts->is_enabled() && socket != AnvilSocket::missing &&
+                         socket != AnvilSocket::nobody && daemon == Daemon::serves;
+    const auto code = is_ours ? ExitCode::ok : ExitCode::failed;
+    if (as_json)
+        return {code,
+                boost::json::serialize(
+                    boost::json::object{{"schema", 1},
+                                        {"version", facts->version},
+                                        {"config_directory", facts->config_directory},
+                                        {"running", facts->is_running},
+                                        {"anvil_in_master_cf", !facts->anvil_line.empty()},
+                                        {"guard_in_master_cf", facts->has_guard},
+                                        {"socket", facts->socket()},
+                                        {"socket_state", socket_text(socket, daemon)},
+                                        {"daemon", daemon_text(daemon)},
+                                        {"enabled", is_ours}}) +
+                    "\n",
+                ""};
+    std::string text = "Postfix " + facts->version + " in " + facts->config_directory +
+                       (facts->is_running ? ", running\n" : ", not running\n");
+    text += std::string("master.cf: anvil ") +
+            (facts->anvil_line.empty() ? "is out" : "is in force") + ", the guard " +
+            (facts->has_guard ? "is there" : "is missing") + "\n";
+    text += facts->socket() + " " + socket_text(socket, daemon) + "\n";
+    text += std::string("tallygated ") + daemon_text(daemon) + "\n";
+    text += is_ours ? "Postfix asks tallygate.\n" : "Postfix does not ask tallygate.\n";
+    return {code, text, ""};
+}
+
+constexpr Argument config_dir = {"--config-dir DIR", "config_dir",
+                                 "Postfix's configuration, if it is not the default one"};
+constexpr Argument dry_run = {"--dry-run", "dry_run", "Say what would be done, and do nothing"};
+
+} // namespace
+
+const Verb postfix_enable_anvil_verb = {
+    .name = "enable-anvil",
+    .help = "Take Postfix's own anvil out of master.cf, so that tallygated can answer",
+    .method = Verb::Method::post,
+    .path = "",
+    .arguments = {dry_run, config_dir},
+    .show = nullptr,
+    .group = &postfix_group,
+    .act = enable,
+};
+
+const Verb postfix_disable_anvil_verb = {
+    .name = "disable-anvil",
+    .help = "Put it back",
+    .method = Verb::Method::post,
+    .path = "",
+    .arguments = {dry_run, config_dir},
+    .show = nullptr,
+    .group = &postfix_group,
+    .act = disable,
+};
+
+const Verb postfix_status_verb = {
+    .name = "status",
+    .help = "Who answers on Postfix's anvil socket",
+    .method = Verb::Method::get,
+    .path = "",
+    .arguments = {config_dir},
+    .show = nullptr,
+    .group = &postfix_group,
+    .act = status,
+};
+
+} // namespace tallygate::cli

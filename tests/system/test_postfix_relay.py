@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Modes B and C: tallygate behind a line of master.cf, and the pieces of configuration."""
+import pathlib
+import signal
+
+import postfix_home
+from lab.gate import PROGRAMS, TREE
+from test_postfix import IPV4, SMTP, UNIT, PostfixTest
+
+RELAY = PROGRAMS.parent / "lib/tallygate/postfix/anvil-relay"
+PIECES = TREE / "integrations/postfix"
+
+
+class Relay(PostfixTest):
+    services = (SMTP, "anvil unix - - y - 1 anvil-relay")
+
+    def enable(self):
+        self.home.run("cp", RELAY, "/usr/lib/postfix/sbin/anvil-relay")
+        self.start_gate(more=f'\n[anvil]\nsocket = "{postfix_home.SPOOL}/tallygate/anvil"\n'
+                        f"time_unit = {UNIT}\n")
+        self.postfix.start()
+
+    def relay_process(self):
+        """Its line of ps: user and root directory."""
+        done = self.home.run("sh", "-c", "for each in /proc/[0-9]*; do "
+                             'if [ "$(cat $each/comm 2>/dev/null)" = anvil-relay ]; then '
+                             'stat -c %U $each; readlink $each/root; fi; done')
+        return done.stdout.split()
+
+    def test_limits_hold_through_it(self):
+        client = IPV4[0]
+        self.enable()
+        for turn in "12":
+            self.assertTrue(self.open(turn, client).startswith("220 "))
+        self.assertIn("too many connections", self.open("3", client))
+        self.assert_soon(2, lambda: self.lookup(client)["count"], "the refused one is gone")
+        self.say("1", "QUIT")
+        self.assert_soon(1, lambda: self.lookup(client)["count"], "one has quit")
+
+    def test_is_nobody_and_in_the_chroot(self):
+        self.enable()
+        self.open("1", IPV4[0])
+        user, root = self.relay_process()
+        self.assertEqual(user, "postfix")
+        self.assertTrue(root.endswith(postfix_home.SPOOL), root)
+
+    def test_goes_on_without_a_daemon_and_finds_it_again(self):
+        client = IPV4[0]
+        self.enable()
+        self.open("1", client)
+        self.gate.stop(signal.SIGKILL)
+        self.assertTrue(self.open("2", client).startswith("220 "), "mail goes on")
+        self.gate.start()
+        self.assertTrue(self.open("3", client).startswith("220 "))
+        self.assertGreaterEqual(self.lookup(client)["count"], 1)
+
+    def test_a_reload_keeps_the_rates(self):
+        client = IPV4[0]
+        self.enable()
+        self.open("1", client)
+        self.say("1", "QUIT")
+        self.postfix.run("reload")
+        self.assertTrue(self.postfix.logged("reload -- version"))
+        self.assertTrue(self.open("2", client).startswith("220 "))
+        self.assertEqual(self.lookup(client)["rate"], 2)
+
+    def test_is_not_for_people(self):
+        done = self.home.run(RELAY, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("started by Postfix's master", done.stderr)
+
+
+class Bridge(PostfixTest):
+    def test_spawn_leads_to_us(self):
+        """socat need not be here: a few lines of Python are a bridge as well."""
+        bridge = pathlib.Path(__file__).with_name("anvil_bridge.py")
+        client = IPV4[0]
+        socket = "/var/tallygate-anvil/anvil.sock"
+        self.postfix.services(f"anvil unix - n n - 0 spawn user=nobody argv=/usr/bin/python3 "
+                              f"{bridge} {socket}")
+        self.postfix.set(anvil_time_limit="365d")
+        self.start_gate(more=f'\n[anvil]\nsocket = "{socket}"\ntime_unit = {UNIT}\n')
+        self.postfix.start()
+        for turn in "12":
+            self.assertTrue(self.open(turn, client).startswith("220 "))
+        self.assertIn("too many connections", self.open("3", client))
+
+
+class Pieces(PostfixTest):
+    def test_postfix_takes_them(self):
+        lines = (PIECES / "anvil.main.cf").read_text().splitlines()
+        self.postfix.set(**dict(line.split(" = ", 1) for line in lines if not line.startswith("#")))
+        guard = next(line for line in (PIECES / "anvil.master.cf").read_text().splitlines()
+                     if line and not line.startswith("#"))
+        self.postfix.services(guard)
+        self.assertEqual(self.postfix.run("check").stderr, "")
+        self.assertEqual(self.home.run("postconf", "-n").stderr, "")
+        self.gate.ask_at_home("postfix", "enable-anvil")
+        written = self.home.run("postconf", "-M", "anvilguard/unix").stdout
+        self.assertEqual(written.split(), guard.split())
