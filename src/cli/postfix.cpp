@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -23,9 +24,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What `postfix upgrade-configuration` looks for before it adds anvil is any line that begins and
-// ends so.
-constexpr auto guard_line = "anvilguard unix - - n - 1 anvil";
+struct Guard {
+    const char *service;
+    const char *line;
+};
+
+// `postfix upgrade-configuration` adds anvil unless some line begins and ends so. Debian's package
+// does, whenever it is updated, unless a line's first word is anvil: a FIFO of that name in the
+// public directory, which nobody writes to, leaves the path of the socket alone.
+constexpr Guard guards[] = {
+    {"anvilguard/unix", "anvilguard unix - - n - 1 anvil"},
+    {"anvil/fifo", "anvil fifo n - n - 1 anvil"},
+};
 constexpr auto default_line = "anvil unix - - y - 1 anvil";
 constexpr int answer_patience_ms = 2'000;
 
@@ -84,6 +94,24 @@ std::string first_line(const std::string &text)
     return text.substr(0, text.find('\n'));
 }
 
+/// Whether nobody has changed master.cf since it was enabled.
+bool is_as_we_left_it(const PostfixFacts &facts)
+{
+    const auto after = text_of(after_path(facts));
+    return !after.empty() && after == text_of(facts.master_cf());
+}
+
+std::string shell_text(const std::vector<std::string> &words)
+{
+    std::string text;
+
+    for (const auto &word : words) {
+        const bool is_plain = word.find_first_of(" '") == std::string::npos;
+        text += (text.empty() ? "" : " ") + (is_plain ? word : "'" + word + "'");
+    }
+    return text;
+}
+
 /// The line of anvil in a master.cf, with one blank between fields.
 std::string anvil_line_of(const std::string &text)
 {
@@ -105,6 +133,11 @@ std::string anvil_line_of(const std::string &text)
 }
 
 } // namespace
+
+bool PostfixFacts::has_guards() const
+{
+    return guards.size() == std::size(cli::guards);
+}
 
 bool PostfixFacts::waits_for_greeting() const
 {
@@ -146,13 +179,43 @@ Result<PostfixFacts> Postfix::look() const
     }
     // postconf has a warning and no line for a service that there is not.
     const auto line = ask({"postconf", "-M", "anvil/unix"});
-    const auto guard = ask({"postconf", "-M", "anvilguard/unix"});
-    if (!line || !guard)
-        return line ? guard.error() : line.error();
+    if (!line)
+        return line.error();
     facts.anvil_line = *line;
-    facts.has_guard = !guard->empty();
+    for (const auto &guard : guards) {
+        const auto found = ask({"postconf", "-M", guard.service});
+        if (!found)
+            return found.error();
+        if (!found->empty())
+            facts.guards.emplace_back(guard.service);
+    }
     facts.is_running = static_cast<bool>(ask({"postfix", "status"}));
     return facts;
+}
+
+std::vector<Postfix::Words> Postfix::edits_to_enable(const PostfixFacts &facts) const
+{
+    std::vector<Words> edits;
+
+    if (!facts.anvil_line.empty())
+        edits.push_back({"postconf", "-M#", "anvil/unix"});
+    for (const auto &guard : guards)
+        if (std::ranges::find(facts.guards, guard.service) == facts.guards.end())
+            edits.push_back({"postconf", "-M", std::string(guard.service) + "=" + guard.line});
+    return edits;
+}
+
+std::vector<Postfix::Words> Postfix::edits_to_disable(const PostfixFacts &facts) const
+{
+    std::vector<Words> edits;
+
+    if (facts.anvil_line.empty()) {
+        const auto line = anvil_line_of(text_of(before_path(facts)));
+        edits.push_back({"postconf", "-M", "anvil/unix=" + (line.empty() ? default_line : line)});
+    }
+    for (const auto &guard : facts.guards)
+        edits.push_back({"postconf", "-MX", guard});
+    return edits;
 }
 
 std::vector<std::string> Postfix::steps_to_enable(const PostfixFacts &facts) const
@@ -162,44 +225,35 @@ std::vector<std::string> Postfix::steps_to_enable(const PostfixFacts &facts) con
     if (facts.is_enabled())
         return steps;
     steps.push_back("cp -p " + facts.master_cf() + " " + before_path(facts));
-    if (!facts.anvil_line.empty())
-        steps.push_back("postconf -M# anvil/unix");
-    if (!facts.has_guard)
-        steps.push_back("postconf -M anvilguard/unix='" + std::string(guard_line) + "'");
+    for (const auto &edit : edits_to_enable(facts))
+        steps.push_back(shell_text(edit));
     if (facts.is_running)
         steps.push_back("postfix reload");
     return steps;
-}
-
-std::vector<std::string> Postfix::edits_to_disable(const PostfixFacts &facts) const
-{
-    std::vector<std::string> edits;
-
-    if (facts.anvil_line.empty()) {
-        const auto line = anvil_line_of(text_of(before_path(facts)));
-        edits.push_back("anvil/unix=" + (line.empty() ? default_line : line));
-    }
-    return edits;
 }
 
 std::vector<std::string> Postfix::steps_to_disable(const PostfixFacts &facts) const
 {
     std::vector<std::string> steps;
 
-    if (!facts.anvil_line.empty() && !facts.has_guard)
+    if (facts.is_stock())
         return steps;
-    if (!text_of(after_path(facts)).empty() &&
-        text_of(after_path(facts)) == text_of(facts.master_cf())) {
+    if (is_as_we_left_it(facts))
         steps.push_back("cp -p " + before_path(facts) + " " + facts.master_cf());
-    } else {
+    else
         for (const auto &edit : edits_to_disable(facts))
-            steps.push_back("postconf -M '" + edit + "'");
-        if (facts.has_guard)
-            steps.push_back("postconf -MX anvilguard/unix");
-    }
+            steps.push_back(shell_text(edit));
     if (facts.is_running)
         steps.push_back("postfix reload");
     return steps;
+}
+
+Result<void> Postfix::make_edits(const std::vector<Words> &edits) const
+{
+    for (const auto &edit : edits)
+        if (const auto done = ask(edit); !done)
+            return done.error();
+    return {};
 }
 
 Result<void> Postfix::enable(const PostfixFacts &facts) const
@@ -209,18 +263,10 @@ Result<void> Postfix::enable(const PostfixFacts &facts) const
     const auto before = before_path(facts);
     if (auto copied = copy(facts.master_cf(), before); !copied)
         return copied;
-    const auto edit = [&]() -> Result<void> {
-        if (!facts.anvil_line.empty())
-            if (const auto done = ask({"postconf", "-M#", "anvil/unix"}); !done)
-                return done.error();
-        if (!facts.has_guard)
-            if (const auto done =
-                    ask({"postconf", "-M", "anvilguard/unix=" + std::string(guard_line)});
-                !done)
-                return done.error();
-        return copy(facts.master_cf(), after_path(facts));
-    };
-    if (auto edited = edit(); !edited) {
+    auto edited = make_edits(edits_to_enable(facts));
+    if (edited)
+        edited = copy(facts.master_cf(), after_path(facts));
+    if (!edited) {
         const auto undone = put_back(before, facts.master_cf());
         return Error{edited.error().message +
                          (undone ? "; master.cf is as it was" : "; " + undone.error().message),
@@ -231,22 +277,13 @@ Result<void> Postfix::enable(const PostfixFacts &facts) const
 
 Result<void> Postfix::disable(const PostfixFacts &facts) const
 {
-    const auto before = before_path(facts);
-    const auto after = text_of(after_path(facts));
-
-    if (!facts.anvil_line.empty() && !facts.has_guard)
+    if (facts.is_stock())
         return {};
-    if (!after.empty() && after == text_of(facts.master_cf())) {
-        if (auto done = put_back(before, facts.master_cf()); !done)
-            return done;
-    } else {
-        for (const auto &edit : edits_to_disable(facts))
-            if (const auto done = ask({"postconf", "-M", edit}); !done)
-                return done.error();
-        if (facts.has_guard)
-            if (const auto done = ask({"postconf", "-MX", "anvilguard/unix"}); !done)
-                return done.error();
-    }
+    const auto before = before_path(facts);
+    const auto done = is_as_we_left_it(facts) ? put_back(before, facts.master_cf())
+                                              : make_edits(edits_to_disable(facts));
+    if (!done)
+        return done;
     ::unlink(before.c_str());
     ::unlink(after_path(facts).c_str());
     return reload(facts);

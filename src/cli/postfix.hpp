@@ -21,12 +21,16 @@ struct PostfixFacts {
     std::string queue_directory;
     std::string time_unit;  ///< anvil_rate_time_unit, as it is written
     std::string anvil_line; ///< of master.cf, if it is in force
-    bool has_guard = false;
+    /// Lines that keep others from adding anvil again, by their service: which are there.
+    std::vector<std::string> guards;
     bool is_running = false;
 
     std::string master_cf() const { return config_directory + "/master.cf"; }
     std::string socket() const { return queue_directory + "/private/anvil"; }
-    bool is_enabled() const { return anvil_line.empty() && has_guard; }
+    bool has_guards() const;
+    bool is_enabled() const { return anvil_line.empty() && has_guards(); }
+    /// Nothing of ours is in it.
+    bool is_stock() const { return !anvil_line.empty() && guards.empty(); }
     /// Since 3.6 Postfix waits for a greeting.
     bool waits_for_greeting() const;
 };
@@ -45,17 +49,19 @@ public:
     std::vector<std::string> steps_to_enable(const PostfixFacts &facts) const;
     std::vector<std::string> steps_to_disable(const PostfixFacts &facts) const;
 
-    /// Takes anvil out of master.cf, and puts a line there that keeps `postfix
-    /// upgrade-configuration` from adding it again. What fails leaves master.cf as it was.
+    /// Takes anvil out of master.cf, and puts lines there that keep `postfix upgrade-configuration`
+    /// and Debian's package from adding it again. What fails leaves master.cf as it was.
     Result<void> enable(const PostfixFacts &facts) const;
     /// Puts master.cf back as it was; where somebody has changed it since, anvil's line alone.
     Result<void> disable(const PostfixFacts &facts) const;
 
 private:
     Result<std::string> ask(std::vector<std::string> words) const;
-    Result<void> change(const PostfixFacts &facts, const std::vector<std::string> &edits) const;
     Result<void> reload(const PostfixFacts &facts) const;
-    std::vector<std::string> edits_to_disable(const PostfixFacts &facts) const;
+    using Words = std::vector<std::string>;
+    Result<void> make_edits(const std::vector<Words> &edits) const;
+    std::vector<Words> edits_to_enable(const PostfixFacts &facts) const;
+    std::vector<Words> edits_to_disable(const PostfixFacts &facts) const;
 
     std::string config_directory_;
 };

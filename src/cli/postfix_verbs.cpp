@@ -173,7 +173,7 @@ Outcome status(Talk &talk, const Values &values, bool as_json)
                                         {"config_directory", facts->config_directory},
                                         {"running", facts->is_running},
                                         {"anvil_in_master_cf", !facts->anvil_line.empty()},
-                                        {"guard_in_master_cf", facts->has_guard},
+                                        {"guard_in_master_cf", facts->has_guards()},
                                         {"socket", facts->socket()},
                                         {"socket_state", socket_text(socket, daemon)},
                                         {"daemon", daemon_text(daemon)},
@@ -183,8 +183,8 @@ Outcome status(Talk &talk, const Values &values, bool as_json)
     std::string text = "Postfix " + facts->version + " in " + facts->config_directory +
                        (facts->is_running ? ", running\n" : ", not running\n");
     text += std::string("master.cf: anvil ") +
-            (facts->anvil_line.empty() ? "is out" : "is in force") + ", the guard " +
-            (facts->has_guard ? "is there" : "is missing") + "\n";
+            (facts->anvil_line.empty() ? "is out" : "is in force") + ", its guards " +
+            (facts->has_guards() ? "are there" : "are missing") + "\n";
     text += facts->socket() + " " + socket_text(socket, daemon) + "\n";
     text += std::string("tallygated ") + daemon_text(daemon) + "\n";
     text += is_ours ? "Postfix asks tallygate.\n" : "Postfix does not ask tallygate.\n";

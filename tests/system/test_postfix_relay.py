@@ -90,11 +90,12 @@ class Pieces(PostfixTest):
     def test_postfix_takes_them(self):
         lines = (PIECES / "anvil.main.cf").read_text().splitlines()
         self.postfix.set(**dict(line.split(" = ", 1) for line in lines if not line.startswith("#")))
-        guard = next(line for line in (PIECES / "anvil.master.cf").read_text().splitlines()
-                     if line and not line.startswith("#"))
-        self.postfix.services(guard)
+        guards = [line for line in (PIECES / "anvil.master.cf").read_text().splitlines()
+                  if line and not line.startswith("#")]
+        self.postfix.services(*guards)
         self.assertEqual(self.postfix.run("check").stderr, "")
         self.assertEqual(self.home.run("postconf", "-n").stderr, "")
         self.gate.ask_at_home("postfix", "enable-anvil")
-        written = self.home.run("postconf", "-M", "anvilguard/unix").stdout
-        self.assertEqual(written.split(), guard.split())
+        written = self.home.run("postconf", "-M", "anvilguard/unix", "anvil/fifo").stdout
+        self.assertEqual([line.split() for line in written.splitlines()],
+                         [line.split() for line in guards])
