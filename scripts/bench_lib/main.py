@@ -10,7 +10,7 @@ import signal
 import sys
 
 from bench_lib import (flood_part, goodput_part, guards, haraka_part, packet_part, programs,
-                       report)
+                       questions_part, report)
 from bench_lib.road import Road
 from bench_lib.tallygate import Tallygate, TallygateEmpty, TallygateFilled
 from lab import machine
@@ -22,7 +22,7 @@ WORK_DIR = pathlib.Path("/run/tallygate-bench")
 LOCK = pathlib.Path("/run/tallygate-bench.lock")
 PINS = BPFFS / "tallygate-bench"
 
-PARTS = ("packet", "flood", "goodput", "haraka")
+PARTS = ("packet", "flood", "goodput", "haraka", "questions")
 DISTRIBUTIONS = ("random", "hot", "64k")
 RATES = (0, 100_000, 300_000, 1_000_000, 3_000_000)
 ALL = (guards.DropAll, guards.ParseAndDrop, TallygateFilled, TallygateEmpty, guards.NftTotal,
@@ -166,6 +166,8 @@ def measure(bench):
               *(GOODPUT if "goodput" in options.parts else ())}
     if needed:
         bench.make_guards(needed)
+    if "questions" in options.parts:
+        found["questions"] = questions_part.measure(bench)
     if "flood" in options.parts:
         found["flood"] = measure_floods(bench)
     if "goodput" in options.parts:
@@ -185,6 +187,8 @@ def to_text(result):
         blocks.append(goodput_part.to_text(result["goodput"]))
     if "haraka" in result:
         blocks.append(haraka_part.to_text(result["haraka"]))
+    if "questions" in result:
+        blocks.append(questions_part.to_text(result["questions"]))
     return "\n\n".join(blocks)
 
 
