@@ -79,6 +79,8 @@ void ReportedWindows::record(const Report &report, UnixTime now)
     auto &by_size = windows_of(books_[service], report.event, report.client.length_bits());
 
     counts_.taken_total++;
+    counts_.amount_total[static_cast<std::size_t>(report.event)] +=
+        static_cast<std::uint64_t>(amount);
     for (auto &[size, windows] : by_size)
         windows.add(report.client.first(), amount, now);
     if (reports_until_fit_ == 0)

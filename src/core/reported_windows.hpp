@@ -25,12 +25,13 @@ namespace tallygate::core {
 /// and those of longer ones get bounds.
 class ReportedWindows {
 public:
-    static constexpr std::size_t memory_default = std::size_t{128} << 20;
+    static constexpr std::size_t memory_default = std::size_t{256} << 20;
     static constexpr std::size_t services_max = 64;
     static constexpr std::size_t service_bytes_max = 64;
     static constexpr std::uint64_t amount_max = 1'000'000'000; ///< of one report: more is cut
 
     struct Counts {
+        std::array<std::uint64_t, reported_count> amount_total{}; ///< by event
         std::uint64_t taken_total = 0;
         std::uint64_t refused_total = 0;   ///< a service's name too many, or none
         std::uint64_t coarsened_total = 0; ///< windows that lost detail

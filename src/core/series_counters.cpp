@@ -89,9 +89,10 @@ SeriesItems BlockCounters::items(const std::optional<Block> &after, const Series
     std::vector<std::pair<Block, std::int64_t>> all;
     SeriesItems items;
 
-    for (const auto &[length_bits, windows] : by_length_) {
+    for (const auto &entry : by_length_) {
+        const unsigned length_bits = entry.first;
         BlockSums sums;
-        for_span(windows.by_index(), monitor_, span,
+        for_span(entry.second.by_index(), monitor_, span,
                  [&](const BlockSums &window) { sums.add_all(window, Block::all(family)); });
         sums.for_each(Block::all(family), [&](const Address &address, std::int64_t amount) {
             const Block key{address, length_bits};

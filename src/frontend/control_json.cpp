@@ -75,6 +75,13 @@ json::object table_object(const core::TableUse &table)
             {"entries_max", table.entries_max}};
 }
 
+json::object reports_object(const core::ReportedWindows::Counts &counts)
+{
+    return {{"taken", counts.taken_total},
+            {"refused", counts.refused_total},
+            {"coarsened", counts.coarsened_total}};
+}
+
 json::object events_object(const std::vector<EventCount> &events)
 {
     json::object object;
@@ -195,30 +202,33 @@ std::string status_json(const StatusReport &report)
     for (const auto &monitor : report.monitors)
         monitors.push_back(monitor.text());
 
-    json::object object({{"schema", schema},
-                         {"version", daemon.version},
-                         {"pid", daemon.pid},
-                         {"config", daemon.config_file},
-                         {"as_of", seconds(report.now)},
-                         {"uptime_seconds", seconds(report.now - daemon.started)},
-                         {"mode", gate.mode},
-                         {"mode_set", mode_object(daemon.mode)},
-                         {"strict", gate.strict},
-                         {"pin_dir", gate.pin_dir},
-                         {"layout", gate.layout},
-                         {"program_tag", gate.program_tag},
-                         {"counting_since", seconds(gate.counting_since)},
-                         {"walk_seconds_last", seconds(daemon.walk_last)},
-                         {"warnings", array_of(report.warnings())},
-                         {"attachments", array_of(gate.attachments, attachment_object)},
-                         {"services", array_of(report.services, service_object)},
-                         {"monitors", array_of(monitors)},
-                         {"tables", array_of(gate.tables, table_object)},
-                         {"table_events", events_object(daemon.table_events)},
-                         {"lists", lists_object(daemon.lists)},
-                         {"audit_failures", daemon.audit_failures},
-                         {"reconcile", reconcile_object(gate.reconcile)},
-                         {"verdicts", verdicts_object(report.verdicts)}});
+    json::object object(
+        {{"schema", schema},
+         {"version", daemon.version},
+         {"pid", daemon.pid},
+         {"config", daemon.config_file},
+         {"as_of", seconds(report.now)},
+         {"uptime_seconds", seconds(report.now - daemon.started)},
+         {"mode", gate.mode},
+         {"mode_set", mode_object(daemon.mode)},
+         {"strict", gate.strict},
+         {"pin_dir", gate.pin_dir},
+         {"layout", gate.layout},
+         {"program_tag", gate.program_tag},
+         {"counting_since", seconds(gate.counting_since)},
+         {"walk_seconds_last", seconds(daemon.walk_last)},
+         {"warnings", array_of(report.warnings())},
+         {"attachments", array_of(gate.attachments, attachment_object)},
+         {"services", array_of(report.services, service_object)},
+         {"monitors", array_of(monitors)},
+         {"tables", array_of(gate.tables, table_object)},
+         {"table_events", events_object(daemon.table_events)},
+         {"lists", lists_object(daemon.lists)},
+         {"audit_failures", daemon.audit_failures},
+         {"reports", reports_object(report.reported)},
+         {"series", {{"defined", report.series_count}, {"refused", report.series_refused_total}}},
+         {"reconcile", reconcile_object(gate.reconcile)},
+         {"verdicts", verdicts_object(report.verdicts)}});
     if (daemon.anvil)
         object["anvil"] = anvil_object(*daemon.anvil);
     return line(object);

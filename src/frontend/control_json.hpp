@@ -32,6 +32,9 @@ struct StatusReport {
     std::vector<core::NetworkCounts> networks;
     std::vector<core::LimitCounts> limits;
     std::vector<core::Monitor> monitors;
+    core::ReportedWindows::Counts reported = {};
+    std::size_t series_count = 0;
+    std::uint64_t series_refused_total = 0;
 
     /// The gate's and the daemon's, together.
     std::vector<std::string> warnings() const;

@@ -183,6 +183,30 @@ void add_lists(Families &families, const ListFacts &lists)
     swap.move_to(families);
 }
 
+void add_reports(Families &families, const StatusReport &report)
+{
+    const auto add = [&](const char *name, const char *help, MetricType type, double value) {
+        Family family{name, help, type};
+        family.add({}, value);
+        family.move_to(families);
+    };
+    Family reported{"tallygate_reported_total", "What mail servers reported, by event.",
+                    MetricType::Counter};
+    for (std::size_t i = 0; i < core::reported_count; i++)
+        reported.add({{"event", std::string(core::reported_name(static_cast<core::Reported>(i)))}},
+                     static_cast<double>(report.reported.amount_total[i]));
+    reported.move_to(families);
+    add("tallygate_reports_refused_total", "Reports of a service with no name, or one too many.",
+        MetricType::Counter, static_cast<double>(report.reported.refused_total));
+    add("tallygate_reports_coarsened_total",
+        "Windows of reports that are told less finely for lack of memory.", MetricType::Counter,
+        static_cast<double>(report.reported.coarsened_total));
+    add("tallygate_series", "Named series that are defined.", MetricType::Gauge,
+        static_cast<double>(report.series_count));
+    add("tallygate_series_refused_total", "New keys of series that there was no room for.",
+        MetricType::Counter, static_cast<double>(report.series_refused_total));
+}
+
 void add_daemon(Families &families, const StatusReport &report)
 {
     const auto seconds = [](auto span) { return std::chrono::duration<double>(span).count(); };
@@ -331,6 +355,7 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
     add_reconcile(families, report.gate.reconcile);
     add_limits(families, report.limits);
     add_lists(families, report.daemon.lists);
+    add_reports(families, report);
     add_daemon(families, report);
     if (report.daemon.anvil)
         add_anvil(families, *report.daemon.anvil);

@@ -320,7 +320,10 @@ StatusReport ControlService::report()
             .verdicts = gate.verdicts(),
             .networks = {}, // for the metrics alone: there may be many
             .limits = {},
-            .monitors = questions_.ledger().monitors()};
+            .monitors = questions_.ledger().monitors(),
+            .reported = questions_.ledger().reported().counts(),
+            .series_count = series_.series().all().size(),
+            .series_refused_total = series_.series().refused_total()};
 }
 
 } // namespace tallygate::frontend

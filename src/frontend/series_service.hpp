@@ -19,6 +19,7 @@ public:
     }
 
     net::Response answer(const SeriesRequest &request);
+    const core::AuditSeries &series() const { return series_; }
 
 private:
     net::Response answer_one(const SeriesDefineRequest &request);

@@ -236,6 +236,7 @@ TEST_F(ControlServiceTest, TellsTheStatus)
         R"("lists":{"allow":7,"block":1002,"control_blocks":2,"blocks_max":1000,)"
         R"("breaker_open":false,"entries_max":1048576,"swapped_at":1763726400,)"
         R"("swap_seconds_last":0.25,"swap_under_way":false},"audit_failures":3,)"
+        R"("reports":{"taken":0,"refused":0,"coarsened":0},"series":{"defined":0,"refused":0},)"
         R"("reconcile":{"how":"sockets","adopted":3,"closed":2,"idle_closed":1,)"
         R"("half_closed":4,"rounds":9},)"
         R"("verdicts":{"ingress":{"pass_syn":8},"egress":{"pass_syn_ack":7}}})"
@@ -277,6 +278,9 @@ TEST_F(ControlServiceTest, HandsOutMetricsWithoutAClientsAddress)
         "tallygate_list_swap_seconds_last 0.25\n",
         "# TYPE tallygate_audit_failures_total counter\n",
         "tallygate_audit_failures_total 3\n",
+        "# TYPE tallygate_reported_total counter\n",
+        "tallygate_reported_total{event=\"auth\"} 0\n",
+        "tallygate_series 0\n",
         "tallygate_table_events_total{event=\"claim_evicted\"} 17\n",
     };
     for (const auto *line : lines)
@@ -341,6 +345,89 @@ TEST_F(ControlServiceTest, TakesReports)
     EXPECT_THAT(bad.body, HasSubstr("'two words' is no name for a service"));
 }
 
+/// The answers of docs/control.md, one after the other.
+const struct {
+    const char *method;
+    const char *target;
+    unsigned status;
+    const char *body;
+} series_transcript[] = {
+    {"PUT", "/v1/series?name=senders&type=string&monitor=900,4&persist=true", 200,
+     R"({"schema":1,"done":"defined","name":"senders","type":"string","monitor":"900,4",)"
+     R"("persist":true})"},
+    {"PUT", "/v1/series?name=senders&type=string&monitor=900,4&persist=true", 200,
+     R"({"schema":1,"done":"defined","name":"senders","type":"string","monitor":"900,4",)"
+     R"("persist":true})"},
+    {"PUT", "/v1/series?name=senders&type=cidr&monitor=900,4", 409,
+     R"({"schema":1,"error":"series 'senders' with monitor '900,4' is of type string already"})"},
+    {"GET", "/v1/series", 200,
+     R"({"schema":1,"series":[{"name":"senders","type":"string","monitor":"900,4",)"
+     R"("persist":true}]})"},
+    {"POST", "/v1/series/add?name=senders&key=ann@example.com&amount=2", 200,
+     R"({"schema":1,"value":2,"exact":true,"lower":2,"upper":2,"as_of":1763726410.5,)"
+     R"("since":1763726410.5,"name":"senders","type":"string","monitor":"900,4","persist":true,)"
+     R"("key":"ann@example.com","start":0,"end":0,"amount":2})"},
+    {"POST", "/v1/series/add?name=senders&key=j%C3%B6rg&amount=-1", 200,
+     "{\"schema\":1,\"value\":-1,\"exact\":true,\"lower\":-1,\"upper\":-1,"
+     "\"as_of\":1763726410.5,\"since\":1763726410.5,\"name\":\"senders\",\"type\":\"string\","
+     "\"monitor\":\"900,4\",\"persist\":true,\"key\":\"j\xc3\xb6rg\",\"start\":0,\"end\":0,"
+     "\"amount\":-1}"},
+    {"GET", "/v1/series/count?name=senders&key=ann@example.com&end=3", 200,
+     R"({"schema":1,"value":2,"exact":true,"lower":2,"upper":2,"as_of":1763726410.5,)"
+     R"("since":1763726410.5,"name":"senders","type":"string","monitor":"900,4","persist":true,)"
+     R"("key":"ann@example.com","start":0,"end":3})"},
+    {"GET", "/v1/series/items?name=senders&rows=1", 200,
+     R"({"schema":1,"as_of":1763726410.5,"since":1763726410.5,"name":"senders","type":"string",)"
+     R"("monitor":"900,4","persist":true,"start":0,"end":0,"total":2,)"
+     R"("items":[{"key":"ann@example.com","value":2}]})"},
+    {"DELETE", "/v1/series/item?name=senders&key=ann@example.com", 200,
+     R"({"schema":1,"done":"removed","name":"senders","type":"string","monitor":"900,4",)"
+     R"("persist":true,"key":"ann@example.com"})"},
+    {"GET", "/v1/series/count?name=sender&key=ann", 404,
+     R"({"schema":1,"error":"there is no series 'sender': expected one of senders",)"
+     R"("known":["senders"]})"},
+    {"GET", "/v1/series/count?name=senders&monitor=60,4&key=ann", 404,
+     R"({"schema":1,"error":"series 'senders' has no monitor '60,4': expected one of '900,4'",)"
+     R"("known":["900,4"]})"},
+    {"GET", "/v1/series/count?name=senders&key=ann&start=4", 400,
+     R"~({"schema":1,"error":"monitor '900,4' has no window 4: expected 0 (now) to 3 )~"
+     R"~((the oldest)"})~"},
+    {"GET", "/v1/series/count?name=senders&key=", 400,
+     R"({"schema":1,"error":"the key is empty"})"},
+    {"GET", "/v1/series/count?name=senders", 400,
+     R"({"schema":1,"error":"parameter 'key' is missing"})"},
+    {"POST", "/v1/series/add?name=senders&key=ann&amount=1000000001", 400,
+     R"({"schema":1,"error":"parameter 'amount': expected a number from -1000000000 to )"
+     R"(1000000000, not '1000000001'"})"},
+    {"POST", "/v1/series", 405, R"({"schema":1,"error":"/v1/series takes GET or PUT or DELETE"})"},
+    {"DELETE", "/v1/series?name=senders", 200,
+     R"({"schema":1,"done":"undefined","name":"senders","type":"string","monitor":"900,4",)"
+     R"("persist":true})"},
+};
+
+TEST_F(ControlServiceTest, KeepsSeries)
+{
+    for (const auto &row : series_transcript) {
+        SCOPED_TRACE(row.target);
+        const auto answered = reply(client().ask(row.method, row.target));
+        EXPECT_EQ(answered.status, row.status);
+        EXPECT_EQ(answered.body, std::string(row.body) + "\n");
+    }
+}
+
+TEST_F(ControlServiceTest, CountsByIndexAndSmoothly)
+{
+    const auto smooth = get("/v1/count?cidr=192.0.2.0/24&index=1&smooth=true");
+    EXPECT_EQ(smooth.status, 200u);
+    EXPECT_THAT(smooth.body, HasSubstr(R"("value":4,)"));
+    EXPECT_THAT(smooth.body, HasSubstr(R"("monitor":"900,4",)"));
+    EXPECT_THAT(smooth.body, HasSubstr(R"("smooth":true})"));
+    EXPECT_EQ(get("/v1/count?cidr=192.0.2.0/24&index=2").status, 404u);
+    for (const auto *wrong : {"&index=0&monitor=60,10", "&index=0&smooth=yes", "&index=x",
+                              "&index=0&smooth=true&end=1", "&smooth=true"})
+        EXPECT_EQ(get(std::string("/v1/count?cidr=192.0.2.0/24") + wrong).status, 400u) << wrong;
+}
+
 TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
 {
     const client::Client reader{read_only_path_};
@@ -354,6 +441,11 @@ TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
         EXPECT_EQ(reply(reader.post(write)).status, 403u) << write;
     for (const auto *read : {"/v1/lists", "/v1/limits", "/v1/explain?address=203.0.113.9"})
         EXPECT_EQ(reply(reader.get(read)).status, 403u) << read;
+    for (const auto *method : {"PUT", "DELETE"})
+        EXPECT_EQ(reply(reader.ask(method, "/v1/series?name=a&type=cidr&monitor=1,1")).status,
+                  403u);
+    EXPECT_EQ(reply(reader.get("/v1/series/items?name=a")).status, 403u);
+    EXPECT_EQ(reply(reader.get("/v1/series")).status, 200u);
     EXPECT_EQ(actions_.last_asker.uid, std::nullopt) << "nobody was asked to do anything";
     EXPECT_EQ(reply(reader.get("/v1/status")).status, 200u);
 }
