@@ -19,6 +19,25 @@ const TIMEOUT_MAX_MS = 300
 // Haraka's own patience with a plugin, unless it is configured.
 const PLUGIN_TIMEOUT_SECONDS = 30
 
+// A hook that waits for an answer. What goes wrong in it is a line of the log, and mail goes on;
+// what goes wrong in Haraka, after it was given its answer, is left to Haraka.
+function waiting(hook) {
+  return async function (next, ...others) {
+    let isAnswered = false
+    const answer = (...answers) => {
+      isAnswered = true
+      next(...answers)
+    }
+    try {
+      await hook.call(this, answer, ...others)
+    } catch (error) {
+      if (isAnswered) throw error
+      this.logerror(`not limited: ${error.stack || error}`)
+      next()
+    }
+  }
+}
+
 exports.register = function () {
   this.load_settings()
   this.reports = new Reports(this)
@@ -71,7 +90,7 @@ exports.load_own = function (own) {
     this.say('logwarn', `tallygate.ini [${section}] ${key}: expected what the default file shows`)
 
   this.own = {
-    socket: main.socket || '/run/tallygate/sessions.sock',
+    socket: String(main.socket || '/run/tallygate/sessions.sock'),
     timeout: Math.min(Number(main.timeout) > 0 ? Number(main.timeout) : 250, TIMEOUT_MAX_MS),
     service: main.service || undefined,
     results: main.results === undefined ? 'limit' : main.results,
@@ -179,7 +198,7 @@ exports.close_session = function (next, connection) {
   next()
 }
 
-exports.check_connect = async function (next, connection) {
+exports.check_connect = waiting(async function (next, connection) {
   const answer = await this.state(connection).live
   if (answer && answer.allowed === true) this.state(connection).is_allowed = true
   if (this.is_allowed(connection)) return next()
@@ -187,7 +206,7 @@ exports.check_connect = async function (next, connection) {
   if (!this.check_concurrency(next, connection, answer)) return undefined
   if (!this.check_prefixes(next, connection, answer)) return undefined
   return this.rates.check_connect(next, connection)
-}
+})
 
 function countIn(answer, index) {
   return answer && Array.isArray(answer.live) && Number.isInteger(answer.live[index])
@@ -252,7 +271,7 @@ exports.check_unrecognized = function (next, connection, command) {
   return this.penalize(connection, true, 'Too many unrecognized commands', next)
 }
 
-exports.check_rcpt = async function (next, connection, params) {
+exports.check_rcpt = waiting(async function (next, connection, params) {
   if (this.is_allowed(connection)) return next()
   if (this.are_errors_over(connection)) return this.check_errors(next, connection)
 
@@ -263,7 +282,7 @@ exports.check_rcpt = async function (next, connection, params) {
     return this.penalize(connection, false, 'Too many recipient attempts', next)
   }
   return this.rates.check_rcpt(next, connection, Array.isArray(params) ? params[0] : params)
-}
+})
 
 exports.report = function (next, connection) {
   this.reports.flush(connection)
@@ -275,9 +294,9 @@ exports.note_denial = function (next, connection, params) {
   next()
 }
 
-exports.begin_delivery = function (next, hmail) {
+exports.begin_delivery = waiting(function (next, hmail) {
   return this.outbound.begin(next, hmail)
-}
+})
 
 exports.end_delivery = function (next, hmail) {
   this.outbound.end(hmail)

@@ -33,9 +33,11 @@ public:
         : service_(service), client_(service.table_.add_client())
     {
     }
-    ~Stream() override { service_.table_.remove_client(client_); }
     Stream(const Stream &) = delete;
+    Stream(Stream &&) = delete;
     Stream &operator=(const Stream &) = delete;
+    Stream &operator=(Stream &&) = delete;
+    ~Stream() override { service_.table_.remove_client(client_); }
 
     std::string greeting() override
     {
@@ -70,7 +72,7 @@ private:
         service_.counts_.requests_total++;
         if (auto *refusal = std::get_if<SessionsRefusal>(&parsed)) {
             const bool goes_on = refusal->code != Code::malformed;
-            output += service_.refuse(std::move(*refusal));
+            output += service_.refuse(*refusal);
             return goes_on;
         }
         const auto &request = std::get<SessionsRequest>(parsed);
@@ -188,7 +190,7 @@ std::string SessionsService::serve(Client, const RequestId &id, const ReportRequ
     return sessions_done(id);
 }
 
-std::string SessionsService::refuse(SessionsRefusal refusal)
+std::string SessionsService::refuse(const SessionsRefusal &refusal)
 {
     counts_.refused_total++;
     if (refusal.code == Code::full)

@@ -128,6 +128,15 @@ test('nobody is there: no wait at all, and one line', () =>
     assert.match(log[0], /ENOENT/)
   }))
 
+for (const path of [`/tmp/${'x'.repeat(300)}`, '/', '/dev/null', 'relative', '5']) {
+  test(`a path that leads nowhere, ${path.slice(0, 20)}: nobody waits`, () =>
+    withDaemon(counting({}), async (client, daemon, log) => {
+      client.path = path
+      assert.strictEqual(await client.open('a', OPENING, QUESTION), undefined)
+      assert.strictEqual(log.length, 1)
+    }))
+}
+
 test('only the first wait for a silent daemon; all are told of again once it is left', () =>
   withDaemon(() => undefined, async (client, daemon) => {
     await client.open('a', OPENING, QUESTION)

@@ -236,6 +236,17 @@ for (const answer of NONSENSE) {
     }))
 }
 
+test('a mistake of ours is a line of the log, and mail goes on', () =>
+  withScene(`${CONCURRENCY}[rate_rcpt]\nenabled=true\n`, { live: 5 }, async (scene) => {
+    const connection = scene.connection()
+    scene.plugin.publish = () => {
+      throw new Error('broken')
+    }
+    assert.deepStrictEqual(await scene.connect(connection), PASS)
+    assert.deepStrictEqual(await scene.call('check_rcpt', connection, [new Address('<a@b.com>')]), PASS)
+    assert.strictEqual(scene.log.filter((line) => /not limited: Error: broken/.test(line)).length, 2)
+  }))
+
 test('mail waits for at most 300 ms, whatever is configured', () =>
   withScene('', {}, async (scene) => assert.strictEqual(scene.plugin.own.timeout, 300), 'timeout=9999\n'))
 
