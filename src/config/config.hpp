@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "core/check.hpp"
 #include "core/monitor.hpp"
 
 namespace tallygate::config {
@@ -110,6 +111,13 @@ struct Anvil {
     std::uint32_t idents_max = 1U << 21;
 };
 
+/// What Postfix asks about each client or message: docs/policy.md.
+struct PolicyProtocol {
+    FrontEndSocket socket;
+    bool report_only = false; ///< every answer is that nothing is wrong
+    bool report = false;      ///< what it tells at the end of a message goes into the ledger
+};
+
 struct Service {
     std::string name;                 ///< 1 to 63 of a-z 0-9 - _ .
     std::vector<std::uint16_t> ports; ///< on any local address
@@ -183,10 +191,12 @@ struct Config {
     LineProtocol line;
     Sessions sessions;
     Anvil anvil;
+    PolicyProtocol policy;
     std::vector<Service> services;
     Windows windows;
     std::vector<Network> networks;
     std::vector<Limit> limits;
+    std::vector<core::Check> checks;
     Lists lists;
     std::vector<ListSource> blocks;
     std::vector<ListSource> allows;

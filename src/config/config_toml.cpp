@@ -202,10 +202,11 @@ constexpr Section sections[] = {
     {"lists", Shape::one, read_lists},
     {"block", Shape::many, read_block},
     {"allow", Shape::many, read_allow},
+    {"check", Shape::many, read_check},
     {"http", Shape::one, read_http},
     {"line", Shape::one, read_line},
     {"anvil", Shape::one, read_anvil},
-    {"policy", Shape::one, nullptr},
+    {"policy", Shape::one, read_policy},
     {"sessions", Shape::one, read_sessions},
 };
 

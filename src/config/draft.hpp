@@ -37,6 +37,7 @@ struct Draft {
     Seen<std::string> network_names;
     Seen<Block> blocks; ///< of networks
     Seen<std::string> limit_names;
+    Seen<std::string> check_names;
     std::map<std::pair<std::string, Family>, std::size_t> rules; ///< by service
     std::map<std::string, LimitedNetwork> limited_networks;
     std::size_t budgets = 0;
@@ -54,15 +55,16 @@ std::vector<T> values(const std::vector<Placed<T>> &items)
     return result;
 }
 
+/// The names under `key`, each of them in `known` and none in `seen`, which it goes into.
+/// `section` has the names: "[[service]]".
+std::vector<std::string> read_names(TableReader &table, std::string_view key,
+                                    const Seen<std::string> &known, const std::string &section,
+                                    Seen<std::string> &seen);
+
 /// [[limit]]; services and networks must have been read.
 void read_limit(TableReader &table, Draft &draft);
 /// What only all limits and all networks together tell.
 void check_limited_networks(const Draft &draft, Mistakes &mistakes);
-
-/// An array of names, each of which a [[section]] must have.
-std::vector<std::string> read_names(TableReader &table, std::string_view key,
-                                    const Seen<std::string> &known, const std::string &section,
-                                    Seen<std::string> &seen);
 
 /// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
 FrontEndSocket read_socket(TableReader &table, FrontEndSocket otherwise = {});
@@ -70,6 +72,10 @@ void read_line(TableReader &table, Draft &draft);
 void read_anvil(TableReader &table, Draft &draft);
 /// Services must have been read.
 void read_sessions(TableReader &table, Draft &draft);
+void read_policy(TableReader &table, Draft &draft);
+
+/// [[check]]; services and monitors must have been read.
+void read_check(TableReader &table, Draft &draft);
 
 void read_lists(TableReader &table, Draft &draft);
 /// [[block]]; [lists] must have been read.

@@ -194,6 +194,18 @@ Rule<std::string> reason()
     });
 }
 
+Rule<std::string> reply_text()
+{
+    const auto expected = "at most " + std::to_string(reason_bytes_max) + " bytes of ASCII";
+
+    return text_rule<std::string>(expected, [](const std::string &text) {
+        const bool good = text.size() <= reason_bytes_max &&
+                          std::all_of(text.begin(), text.end(),
+                                      [](char each) { return each >= 0x20 && each < 0x7f; });
+        return good ? std::optional{text} : std::nullopt;
+    });
+}
+
 Rule<std::string> absolute_path(std::size_t bytes_max)
 {
     const auto expected = "an absolute path of at most " + std::to_string(bytes_max) + " bytes";

@@ -87,6 +87,8 @@ Rule<Block> holder();
 Rule<std::string> reason();
 /// From / on, without control characters, at most `bytes_max` long.
 Rule<std::string> absolute_path(std::size_t bytes_max);
+/// What a client may be told: at most 200 bytes of printable ASCII.
+Rule<std::string> reply_text();
 /// Who may use a socket, as chmod(1) takes it: "0660". Execution means nothing there.
 Rule<std::uint32_t> socket_mode();
 /// Of a service, a network or a limit: it becomes a label, a word of the CLI and a record of the

@@ -13,15 +13,18 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "core/checks.hpp"
 #include "core/question.hpp"
 #include "core/reports.hpp"
 #include "core/seams.hpp"
 #include "core/series.hpp"
 #include "daemon/anvil_front.hpp"
+#include "daemon/check_log.hpp"
 #include "daemon/rates_keeper.hpp"
 #include "daemon/watchdog.hpp"
 #include "frontend/control_service.hpp"
 #include "frontend/line_service.hpp"
+#include "frontend/policy_service.hpp"
 #include "frontend/sessions_service.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
@@ -70,13 +73,20 @@ private:
                                              net::StreamServer::Open open,
                                              const net::StreamLimits &limits);
 
+    void start_checks(const Parts &parts);
+    void configure_checks(const config::Config &config);
     void start_sessions(const Parts &parts);
 
     Opened anvil_listener_;
     std::unique_ptr<AnvilFront> anvil_;
+    std::unique_ptr<CheckLog> check_log_;
+    std::unique_ptr<core::Checks> checks_; ///< of the line protocol and of policy
     Opened line_listener_;
     std::unique_ptr<frontend::LineService> line_;
     std::unique_ptr<net::StreamServer> line_server_;
+    Opened policy_listener_;
+    std::unique_ptr<frontend::PolicyService> policy_;
+    std::unique_ptr<net::StreamServer> policy_server_;
     Opened sessions_listener_;
     std::unique_ptr<frontend::SessionsService> sessions_;
     std::unique_ptr<RatesKeeper> rates_;

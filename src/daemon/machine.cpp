@@ -65,6 +65,7 @@ std::vector<std::string> list_restart_only(const config::Config &running, const 
     compare("sessions.socket", running.sessions.socket == now.sessions.socket, restart);
     compare("sessions.count_from", running.sessions.count_from == now.sessions.count_from, restart);
     compare("sessions.services", running.sessions.services == now.sessions.services, restart);
+    compare("policy.socket", running.policy.socket == now.policy.socket, restart);
     compare("gate.sources_max", was.sources_max == is.sources_max, detach);
     compare("gate.claims_max", was.claims_max == is.claims_max, detach);
     compare("gate.rates_max", was.rates_max == is.rates_max, detach);

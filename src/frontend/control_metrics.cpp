@@ -342,10 +342,26 @@ void add_stream_servers(Families &families, const std::vector<StreamServerCounts
     }
 }
 
+void add_rows(Families &families, const std::vector<MetricRow> &rows)
+{
+    for (auto row = rows.begin(); row != rows.end();) {
+        const auto type = row->name.ends_with("_total") ? MetricType::Counter : MetricType::Gauge;
+        Family family{row->name, row->help, type};
+        for (const auto &name = row->name; row != rows.end() && row->name == name; ++row) {
+            Labels labels;
+            for (const auto &[label, value] : row->labels)
+                labels.push_back({label, value});
+            family.add(std::move(labels), row->value);
+        }
+        family.move_to(families);
+    }
+}
+
 } // namespace
 
 std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers,
-                         const std::vector<StreamServerCounts> &stream_servers)
+                         const std::vector<StreamServerCounts> &stream_servers,
+                         const std::vector<MetricRow> &rows)
 {
     Families families;
 
@@ -363,6 +379,7 @@ std::string metrics_text(const StatusReport &report, const std::vector<ServerCou
         add_sessions(families, *report.daemon.sessions);
     add_servers(families, servers);
     add_stream_servers(families, stream_servers);
+    add_rows(families, rows);
     std::ostringstream out;
     prometheus::TextSerializer{}.Serialize(out, families);
     return out.str();

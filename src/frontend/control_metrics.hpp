@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "frontend/control_json.hpp"
+#include "frontend/metric_rows.hpp"
 #include "net/http_server.hpp"
 #include "net/stream_server.hpp"
 
@@ -27,6 +28,7 @@ struct StreamServerCounts {
 };
 
 std::string metrics_text(const StatusReport &report, const std::vector<ServerCounts> &servers,
-                         const std::vector<StreamServerCounts> &stream_servers);
+                         const std::vector<StreamServerCounts> &stream_servers,
+                         const std::vector<MetricRow> &rows);
 
 } // namespace tallygate::frontend

@@ -132,6 +132,9 @@ net::Response ControlService::answer(const MetricsRequest &, const Peer &)
     std::vector<ServerCounts> servers;
     for (const auto *server : servers_)
         servers.push_back({server->name(), server->counts()});
+    std::vector<MetricRow> rows;
+    for (const auto &each : rows_)
+        std::ranges::move(each(), std::back_inserter(rows));
     std::vector<StreamServerCounts> stream_servers;
     for (const auto &[protocol, server] : stream_servers_)
         stream_servers.push_back({protocol, server->name(), server->counts()});
@@ -139,7 +142,7 @@ net::Response ControlService::answer(const MetricsRequest &, const Peer &)
     full.networks = questions_.gate().networks();
     full.limits = questions_.gate().limits();
     return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-            .body = metrics_text(full, servers, stream_servers)};
+            .body = metrics_text(full, servers, stream_servers, rows)};
 }
 
 net::Response ControlService::answer(const PageRequest &, const Peer &)

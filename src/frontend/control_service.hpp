@@ -13,6 +13,7 @@
 #include "frontend/control_codec.hpp"
 #include "frontend/control_json.hpp"
 #include "frontend/daemon_facts.hpp"
+#include "frontend/metric_rows.hpp"
 #include "frontend/safety_json.hpp"
 #include "frontend/series_service.hpp"
 #include "net/http.hpp"
@@ -41,6 +42,8 @@ public:
     {
         stream_servers_.emplace_back(std::move(protocol), &server);
     }
+    /// Shows metrics that a front-end has of its own.
+    void show_metrics(MetricRows rows) { rows_.push_back(std::move(rows)); }
 
 private:
     using Peer = std::optional<net::Peer>; ///< who asks
@@ -75,6 +78,7 @@ private:
     Actions &actions_;
     core::Reporter &reporter_;
     SeriesService series_;
+    std::vector<MetricRows> rows_;
     std::vector<const net::HttpServer *> servers_;
     std::vector<std::pair<std::string, const net::StreamServer *>> stream_servers_;
 };

@@ -9,12 +9,14 @@
 
 #include "core/monitor.hpp"
 #include "core/reported_windows.hpp"
+#include "core/series.hpp"
 #include "frontend/logfmt.hpp"
 
 namespace tallygate::frontend {
 namespace {
 
 constexpr const char *default_service = "smtp";
+constexpr std::uint32_t window_max = core::Monitor::windows_max - 1;
 
 using Words = std::vector<std::string_view>;
 using Parsed = std::variant<LineRequest, LineRefusal>;
@@ -54,6 +56,9 @@ public:
     }
 
     bool empty() const { return words_.empty(); }
+    std::size_t size() const { return words_.size(); }
+    /// There must be one.
+    std::string_view next() const { return words_.front(); }
     bool next_is_number() const { return !words_.empty() && is_number(words_.front()); }
 
     std::string_view word()
@@ -149,7 +154,6 @@ Parsed parse_live(Arguments &arguments)
 /// Windows are numbers and events are not, so either may be left out.
 Parsed parse_count(Arguments &arguments)
 {
-    constexpr std::uint32_t window_max = core::Monitor::windows_max - 1;
     LineCount request;
     auto &question = request.question;
 
@@ -189,6 +193,51 @@ Parsed parse_event(Arguments &arguments)
     return arguments.finish(request);
 }
 
+Parsed parse_check(Arguments &arguments)
+{
+    LineCheck request;
+
+    request.subject.address = arguments.address();
+    if (!arguments.empty())
+        request.subject.service = arguments.word();
+    return arguments.finish(request);
+}
+
+/// A monitor may stand before the key: two numbers and a comma, with something behind it.
+core::SeriesName series_name(Arguments &arguments)
+{
+    core::SeriesName series{.name = std::string(arguments.word())};
+
+    if (arguments.size() > 1 && core::Monitor::parse(arguments.next()))
+        series.monitor = arguments.word();
+    return series;
+}
+
+Parsed parse_series_add(Arguments &arguments)
+{
+    constexpr auto amount_max = core::AuditSeries::amount_max;
+    LineSeriesAdd request;
+
+    request.series = series_name(arguments);
+    request.key = arguments.word();
+    if (!arguments.empty())
+        request.amount = arguments.number("an amount", -amount_max, amount_max);
+    return arguments.finish(request);
+}
+
+Parsed parse_series_count(Arguments &arguments)
+{
+    LineSeriesCount request;
+
+    request.series = series_name(arguments);
+    request.key = arguments.word();
+    if (!arguments.empty())
+        request.start = arguments.number("a window", 0U, window_max);
+    if (!arguments.empty())
+        request.end = arguments.number("a window", 0U, window_max);
+    return arguments.finish(request);
+}
+
 struct Kind {
     std::string_view name;
     const char *usage;
@@ -198,7 +247,10 @@ struct Kind {
 constexpr Kind kinds[] = {
     {"live", "live CIDR [service]", parse_live},
     {"count", "count CIDR monitor [start [end]] [event [service]]", parse_count},
+    {"check", "check ADDRESS [service]", parse_check},
     {"event", "event NAME ADDRESS [amount] [service]", parse_event},
+    {"series_add", "series_add NAME [monitor] KEY [amount]", parse_series_add},
+    {"series_count", "series_count NAME [monitor] KEY [start [end]]", parse_series_count},
     {"audit_connections_on_service", "audit_connections_on_service ADDRESS/MASK", parse_audit},
 };
 
@@ -209,6 +261,21 @@ LineRefusal unknown_request(std::string_view name)
     for (const auto &kind : kinds)
         refusal.known.emplace_back(kind.name);
     return refusal;
+}
+
+std::int64_t smtp_code(core::CheckAction action)
+{
+    switch (action) {
+    case core::CheckAction::pass:
+    case core::CheckAction::warn:
+    case core::CheckAction::mark:
+        return 250;
+    case core::CheckAction::defer:
+        return 451;
+    case core::CheckAction::disconnect:
+        return 421;
+    }
+    return 250;
 }
 
 double seconds(core::UnixTime time)
@@ -263,6 +330,27 @@ std::string answer_line(const core::Answer &answer, const Block &block)
         .line();
 }
 
+std::string check_line(const core::CheckDecision &decision)
+{
+    const auto &finding = decision.finding;
+    Logfmt line;
+
+    line.add("action", core::check_action_name(finding.action))
+        .add("code", smtp_code(finding.action))
+        .add("delay", std::int64_t{finding.delay.count()});
+    if (finding.is_exceeded())
+        line.add("check", finding.check)
+            .add("of", finding.of)
+            .add("count", finding.count)
+            .add("max", finding.max)
+            .add("text", finding.text);
+    if (decision.reported.is_exceeded())
+        line.add("would", core::check_action_name(decision.reported.action))
+            .add("would_check", decision.reported.check)
+            .add("would_text", decision.reported.text);
+    return line.line();
+}
+
 std::string event_line(const core::Report &report)
 {
     return Logfmt{}
@@ -270,6 +358,19 @@ std::string event_line(const core::Report &report)
         .add("event", core::reported_name(report.event))
         .add("address", report.client.first().text())
         .add("service", report.service)
+        .line();
+}
+
+std::string series_line(const core::SeriesAnswer &answer)
+{
+    return Logfmt{}
+        .add("value", answer.value)
+        .add("series", answer.definition.name)
+        .add("monitor", answer.definition.monitor.text())
+        .add("key", answer.key)
+        .add("start", std::uint64_t{answer.start})
+        .add("end", std::uint64_t{answer.end})
+        .add("since", seconds(answer.since))
         .line();
 }
 

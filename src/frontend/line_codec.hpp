@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "core/checks.hpp"
 #include "core/question.hpp"
 #include "core/reports.hpp"
+#include "core/series.hpp"
 
 namespace tallygate::frontend {
 
@@ -33,7 +35,25 @@ struct LineEvent {
     core::Report report;
 };
 
-using LineRequest = std::variant<LineLive, LineCount, LineEvent>;
+struct LineCheck {
+    core::CheckSubject subject;
+};
+
+struct LineSeriesAdd {
+    core::SeriesName series;
+    std::string key;
+    std::int64_t amount = 1;
+};
+
+struct LineSeriesCount {
+    core::SeriesName series;
+    std::string key;
+    std::uint32_t start = 0;
+    std::optional<std::uint32_t> end = {};
+};
+
+using LineRequest =
+    std::variant<LineLive, LineCount, LineEvent, LineCheck, LineSeriesAdd, LineSeriesCount>;
 
 struct LineRefusal {
     std::string message = {};
@@ -52,6 +72,9 @@ struct FirstLine {
 std::optional<FirstLine> first_line(std::string_view input, bool ended);
 
 std::string answer_line(const core::Answer &answer, const Block &block);
+/// "action=disconnect code=421 delay=10 ...", and what would be found if all checks acted.
+std::string check_line(const core::CheckDecision &decision);
+std::string series_line(const core::SeriesAnswer &answer);
 std::string event_line(const core::Report &report);
 std::string refusal_line(const LineRefusal &refusal);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "frontend/line_service.hpp"
 
+#include <algorithm>
 #include <variant>
 
+#include "core/text.hpp"
 #include "frontend/known_names.hpp"
 
 namespace tallygate::frontend {
@@ -70,6 +72,44 @@ std::string LineService::answer(const LineEvent &request)
             {.message = *refused, .known = questions_.services_of(request.report.event)});
     reporter_.report(request.report);
     return event_line(request.report);
+}
+
+std::string LineService::answer(const LineCheck &request)
+{
+    const auto &service = request.subject.service;
+    const auto known = questions_.services_of(core::Reported::receptions);
+
+    if (service && std::ranges::find(known, core::lower_case(*service)) == known.end())
+        return refusal_line({.message = "there is no service '" + *service + "'", .known = known});
+    return check_line(checks_.decide(request.subject));
+}
+
+template <typename Request>
+std::vector<std::string> LineService::known_series(const Error &error, const Request &request) const
+{
+    if (error.code != static_cast<int>(core::Wrong::unknown))
+        return {};
+    return series_.known(request.series);
+}
+
+std::string LineService::answer(const LineSeriesAdd &request)
+{
+    const auto added =
+        series_.add(request.series, request.key, request.amount, questions_.clock().now());
+    if (!added)
+        return refusal_line(
+            {.message = added.error().message, .known = known_series(added.error(), request)});
+    return series_line(*added);
+}
+
+std::string LineService::answer(const LineSeriesCount &request)
+{
+    const auto count = series_.count(request.series, request.key, request.start, request.end,
+                                     questions_.clock().now());
+    if (!count)
+        return refusal_line(
+            {.message = count.error().message, .known = known_series(count.error(), request)});
+    return series_line(*count);
 }
 
 /// The core's errors name what is known in their sentence; programs get it as a list.

@@ -6,9 +6,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/checks.hpp"
 #include "core/question.hpp"
 #include "core/reports.hpp"
+#include "core/series.hpp"
 #include "frontend/line_codec.hpp"
 #include "net/stream_server.hpp"
 
@@ -22,8 +25,9 @@ public:
                                               .output_bytes_max = 64 * 1024,
                                               .when_full = net::WhenFull::close_idle};
 
-    LineService(core::Questions &questions, core::Reporter &reporter)
-        : questions_(questions), reporter_(reporter)
+    LineService(core::Questions &questions, core::Reporter &reporter, core::Checks &checks,
+                core::AuditSeries &series)
+        : questions_(questions), reporter_(reporter), checks_(checks), series_(series)
     {
     }
 
@@ -36,11 +40,18 @@ private:
     std::string answer(const LineLive &request);
     std::string answer(const LineCount &request);
     std::string answer(const LineEvent &request);
+    std::string answer(const LineCheck &request);
+    std::string answer(const LineSeriesAdd &request);
+    std::string answer(const LineSeriesCount &request);
+    template <typename Request>
+    std::vector<std::string> known_series(const Error &error, const Request &request) const;
     std::string wrong_question(const Error &error, const std::optional<std::string> &service,
                                core::Counted event = core::Event::connections) const;
 
     core::Questions &questions_;
     core::Reporter &reporter_;
+    core::Checks &checks_;
+    core::AuditSeries &series_;
 };
 
 } // namespace tallygate::frontend

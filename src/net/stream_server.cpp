@@ -41,12 +41,13 @@ using Connections = std::list<std::shared_ptr<Connection>>;
 /// One client, kept by its coroutine and, to close it, by the server.
 struct Connection {
     explicit Connection(Socket accepted)
-        : socket(std::move(accepted)), deadline(socket.get_executor())
+        : socket(std::move(accepted)), deadline(socket.get_executor()), pause(socket.get_executor())
     {
     }
 
     Socket socket;
     asio::steady_timer deadline;
+    asio::steady_timer pause; ///< of an answer that is held back
     std::unique_ptr<Conversation> conversation;
     std::string input; ///< what came and was not taken: a silent client costs nothing
     bool input_ended = false;
@@ -65,6 +66,7 @@ struct Connection {
     {
         error_code ignored;
         cancel_deadline();
+        pause.cancel();
         socket.close(ignored);
         conversation.reset();
     }
@@ -157,36 +159,43 @@ namespace {
 
 using Server = StreamServer::State;
 
-enum class Outlook : std::uint8_t { more, wait, over };
+struct Outlook {
+    enum class Next : std::uint8_t { more, wait, over };
+
+    Next next = Next::more;
+    std::chrono::milliseconds delay{0};
+};
 
 /// Serves some of what came. No error of a client is ours: what is said is in `output`.
 Outlook take_turn(Server &server, Connection &connection, std::string &output)
 {
+    using Next = Outlook::Next;
+    Outlook outlook;
     std::size_t taken = 0;
     const auto rest = [&] { return std::string_view{connection.input}.substr(taken); };
-    auto outlook = Outlook::more;
 
-    for (std::size_t served = 0; outlook == Outlook::more && served < requests_a_turn; served++) {
-        if (output.size() >= server.limits.output_bytes_max)
+    for (std::size_t served = 0; outlook.next == Next::more && served < requests_a_turn; served++) {
+        if (output.size() >= server.limits.output_bytes_max || outlook.delay.count() > 0)
             break;
         if (rest().empty()) {
-            outlook = connection.input_ended ? Outlook::over : Outlook::wait;
+            outlook.next = connection.input_ended ? Next::over : Next::wait;
             break;
         }
         const auto step = connection.conversation->receive(rest(), connection.input_ended, output);
         if (step.taken > 0)
             server.counts.requests_total++;
         taken += step.taken;
+        outlook.delay = step.delay;
         if (step.close || (step.taken == 0 && connection.input_ended))
-            outlook = Outlook::over;
+            outlook.next = Next::over;
         else if (step.taken == 0)
-            outlook = Outlook::wait;
+            outlook.next = Next::wait;
     }
     connection.input.erase(0, taken);
-    if (outlook == Outlook::wait && connection.input.size() > server.limits.input_bytes_max) {
+    if (outlook.next == Next::wait && connection.input.size() > server.limits.input_bytes_max) {
         server.counts.oversized_total++;
         output += connection.conversation->oversized();
-        outlook = Outlook::over;
+        outlook.next = Next::over;
     }
     if (connection.input.empty() && connection.input.capacity() > kept_bytes_max)
         connection.input.shrink_to_fit();
@@ -237,12 +246,18 @@ asio::awaitable<bool> serve_turn(std::shared_ptr<Server> server,
                                  std::shared_ptr<Connection> connection, std::string output)
 {
     const auto outlook = take_turn(*server, *connection, output);
+    if (outlook.delay.count() > 0) {
+        connection->pause.expires_after(outlook.delay);
+        co_await connection->pause.async_wait(as_result);
+        if (connection->closed())
+            co_return false;
+    }
     bool sent = true;
     if (!output.empty())
         sent = co_await send(*server, connection, output);
     if (!sent || connection->closed())
         co_return false;
-    if (outlook == Outlook::over) {
+    if (outlook.next == Outlook::Next::over) {
         connection->conversation.reset();
         server->close_after(connection, server->limits.send_timeout);
         if (!connection->input_ended)
@@ -250,7 +265,7 @@ asio::awaitable<bool> serve_turn(std::shared_ptr<Server> server,
         connection->cancel_deadline();
         co_return false;
     }
-    if (outlook == Outlook::more) {
+    if (outlook.next == Outlook::Next::more) {
         co_await asio::post(server->context, asio::use_awaitable);
         co_return !connection->closed();
     }

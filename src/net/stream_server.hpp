@@ -27,6 +27,8 @@ public:
     struct Step {
         std::size_t taken = 0; ///< bytes of the input that are done with
         bool close = false;    ///< after what was said so far has been sent
+        /// What was said so far is held back so long, and nothing is taken meanwhile: a tarpit.
+        std::chrono::milliseconds delay{0};
     };
 
     virtual ~Conversation() = default;

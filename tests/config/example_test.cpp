@@ -57,6 +57,10 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.control.socket, right.control.socket);
     EXPECT_EQ(left.sessions.count_from, right.sessions.count_from);
     EXPECT_EQ(left.sessions.socket.mode, right.sessions.socket.mode);
+    EXPECT_EQ(left.line.socket.mode, right.line.socket.mode);
+    EXPECT_EQ(left.policy.socket.mode, right.policy.socket.mode);
+    EXPECT_EQ(left.policy.report_only, right.policy.report_only);
+    EXPECT_EQ(left.policy.report, right.policy.report);
     EXPECT_EQ(left.windows.monitors, right.windows.monitors);
 }
 
@@ -87,6 +91,7 @@ TEST(ConfigExample, ShowsTheDefaultsInItsComments)
     EXPECT_EQ(parsed->services.size(), 2U);
     EXPECT_EQ(parsed->networks.size(), 1U);
     EXPECT_EQ(parsed->limits.size(), 4U);
+    EXPECT_EQ(parsed->checks.size(), 2U);
     EXPECT_EQ(parsed->blocks.size(), 2U);
     EXPECT_EQ(parsed->allows.size(), 1U);
     EXPECT_TRUE(parsed->http.listen);
@@ -95,9 +100,9 @@ TEST(ConfigExample, ShowsTheDefaultsInItsComments)
 TEST(ConfigExample, LeavesNoSettingOut)
 {
     static const std::regex known{R"(no setting: expected one of ([^\n]*))"};
-    const char *headers[] = {"[state]",     "[control]",   "[[service]]", "[windows]",
-                             "[[network]]", "[[limit]]",   "[lists]",     "[[block]]",
-                             "[[allow]]",   "[reconcile]", "[http]"};
+    const char *headers[] = {"[state]",   "[control]", "[[service]]", "[windows]", "[[network]]",
+                             "[[limit]]", "[lists]",   "[[block]]",   "[[allow]]", "[reconcile]",
+                             "[http]",    "[line]",    "[policy]",    "[[check]]"};
     std::size_t settings = 0;
 
     const auto check = [&](const std::string &text) {

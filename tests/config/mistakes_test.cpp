@@ -93,13 +93,15 @@ const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [anvil], [sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [line], [anvil], [policy], "
+         "[sessions]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [http], [line], [anvil], [sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [line], [anvil], [policy], "
+         "[sessions]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),
@@ -116,8 +118,6 @@ const Row section_rows[] = {
      "t.toml:6:1: block is a table: expected [[block]]"},
     {"many tables of lists", after("[[lists]]"),
      "t.toml:6:1: lists is an array: expected [lists]"},
-    {"policy, which is for later", after("[policy]"),
-     "t.toml:6:1: [policy] is not in this version yet: expected a file without it"},
     {"a count from nowhere", after("[sessions]\ncount_from = \"kernel\""),
      "t.toml:7:14: sessions.count_from is \"kernel\": expected sessions or gate"},
     {"a service that there is not", after("[sessions]\nservices = [\"smpt\"]"),
@@ -479,7 +479,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
 {
     expect_mistakes({"five of them",
                      "[http]\nlisten = 1\n[gate]\ninterfaces = [\"eth0\", \"a b\"]\nmod = 1\n"
-                     "mode = \"drop\"\n[policy]\n" +
+                     "mode = \"drop\"\n[policy]\nreport = 1\n" +
                          service,
                      "t.toml:2:10: http.listen is 1: expected an address and port such as "
                      "\"192.0.2.1:25\" or \"[2001:db8::1]:25\"\n"
@@ -487,8 +487,7 @@ TEST(ConfigMistakes, AreToldAllAtOnceInTheOrderOfTheFile)
                      "1 to 15 bytes without blanks, slashes and colons\n"
                      "t.toml:5:1: gate.mod is no setting: did you mean mode?\n"
                      "t.toml:6:8: gate.mode is \"drop\": expected observe or enforce\n"
-                     "t.toml:7:1: [policy] is not in this version yet: "
-                     "expected a file without it"});
+                     "t.toml:8:10: policy.report is 1: expected true or false"});
 }
 
 TEST(ConfigMistakes, BeyondTwentyAreCounted)

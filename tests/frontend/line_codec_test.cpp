@@ -35,6 +35,24 @@ std::string text(const frontend::LineEvent &request)
            request.report.service;
 }
 
+std::string text(const frontend::LineCheck &request)
+{
+    return "check " + request.subject.address.text() + " " + request.subject.service.value_or("-");
+}
+
+std::string text(const frontend::LineSeriesAdd &request)
+{
+    return "add " + request.series.name + " " + request.series.monitor.value_or("-") + " " +
+           request.key + " " + std::to_string(request.amount);
+}
+
+std::string text(const frontend::LineSeriesCount &request)
+{
+    return "count " + request.series.name + " " + request.series.monitor.value_or("-") + " " +
+           request.key + " " + std::to_string(request.start) + "-" +
+           (request.end ? std::to_string(*request.end) : "");
+}
+
 std::string understood(std::string_view line)
 {
     const auto parsed = parse_line(line);
@@ -73,13 +91,25 @@ const struct {
      "event tls 2001:db8::1/128 1 submission"},
     {"an event with both", "event auth 192.0.2.7 2 imap", "event auth 192.0.2.7/32 2 imap"},
     {"Momentum's question", "audit_connections_on_service 192.0.2.7/24", "live 192.0.2.0/24 smtp"},
+    {"one to a series", "series_add spam 192.0.2.7", "add spam - 192.0.2.7 1"},
+    {"less to a series", "series_add spam 192.0.2.7 -3", "add spam - 192.0.2.7 -3"},
+    {"one to a series with a monitor", "series_add spam 1800,3 192.0.2.7 3",
+     "add spam 1800,3 192.0.2.7 3"},
+    {"a key that looks like a monitor", "series_add spam 60,10", "add spam - 60,10 1"},
+    {"a series", "series_count spam 192.0.2.0/24", "count spam - 192.0.2.0/24 0-"},
+    {"a series' windows", "series_count spam 1800,3 ann@example.com 0 2",
+     "count spam 1800,3 ann@example.com 0-2"},
+    {"a check", "check 192.0.2.7 smtp", "check 192.0.2.7 smtp"},
+    {"a check at no service", "check [2001:db8::1]", "check 2001:db8::1 -"},
 
     {"nothing", "", "no: the line is empty: expected a request"},
     {"blanks alone", " \t ", "no: the line is empty: expected a request"},
     {"another protocol", "EHLO mail.example.com",
-     "no: there is no request 'EHLO' [live count event audit_connections_on_service]"},
+     "no: there is no request 'EHLO' [live count check event series_add series_count "
+     "audit_connections_on_service]"},
     {"a name in capitals", "LIVE 192.0.2.7",
-     "no: there is no request 'LIVE' [live count event audit_connections_on_service]"},
+     "no: there is no request 'LIVE' [live count check event series_add series_count "
+     "audit_connections_on_service]"},
     {"too few words", "live", "no: expected live CIDR [service]"},
     {"too many words", "live ::/0 smtp now",
      "no: 'now' is one word too many: expected live CIDR [service]"},
@@ -87,6 +117,12 @@ const struct {
     {"a host's name", "live localhost/32",
      "no: 'localhost/32' is not a CIDR block: expected an address, optionally with a /length, "
      "such as 192.0.2.0/24 or 2001:db8::/32"},
+    {"a series without a key", "series_add spam",
+     "no: expected series_add NAME [monitor] KEY [amount]"},
+    {"an amount that is none", "series_add spam 192.0.2.7 many",
+     "no: expected an amount from -1000000000 to 1000000000, not 'many'"},
+    {"a block to check", "check 192.0.2.0/24 smtp",
+     "no: '192.0.2.0/24' is not an IPv4 or IPv6 address"},
     {"a window that is too far", "count ::/0 60,10 10000",
      "no: expected a window from 0 to 9999, not '10000'"},
     {"a window beyond numbers", "count ::/0 60,10 99999999999999999999",

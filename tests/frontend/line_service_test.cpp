@@ -33,7 +33,25 @@ protected:
         record("192.0.2.1", 1, 3, 1);
         record("192.0.2.77", 2, 1, 0);
         clock_.time = noon + 10s;
-        service_.emplace(*questions_, *reports_);
+        checks_.emplace(*questions_,
+                        core::Checks::Others{.is_allowed = [](const Address &) { return false; },
+                                             .add_and_count =
+                                                 [](const auto &, const auto &) {
+                                                     return Result<std::int64_t>{std::int64_t{0}};
+                                                 }});
+        checks_->set_checks({{.name = "open",
+                              .services = {"smtp"},
+                              .per = {*Block::parse("0.0.0.0/24")},
+                              .max = 1,
+                              .action = core::CheckAction::disconnect,
+                              .delay = 10s,
+                              .text = "too many"},
+                             {.name = "tried",
+                              .per = {*Block::parse("0.0.0.0/32")},
+                              .max = 0,
+                              .action = core::CheckAction::defer,
+                              .report_only = true}});
+        service_.emplace(*questions_, *reports_, *checks_, series_);
         auto listener = net::Listener::on_path(path_);
         ASSERT_TRUE(listener) << listener.error().message;
         server_.emplace(loop_, std::move(*listener), service_->conversations(), service_->limits);
@@ -70,6 +88,8 @@ protected:
     core::Ledger ledger_{{{60, 10}, {900, 4}}};
     std::optional<core::Questions> questions_;
     std::optional<core::ReportedEvents> reports_;
+    std::optional<core::Checks> checks_;
+    core::AuditSeries series_;
     std::optional<frontend::LineService> service_;
     TempDir dir_;
     std::string path_ = dir_ / "line.sock";
@@ -109,8 +129,8 @@ const struct {
     {"a window that nobody keeps", "count ::/0 900,4 0 4\n",
      "error=\"monitor '900,4' has no window 4: expected 0 (now) to 3 (the oldest)\"\n"},
     {"something else", "hello\n",
-     "error=\"there is no request 'hello'\" known=\"live count event "
-     "audit_connections_on_service\"\n"},
+     "error=\"there is no request 'hello'\" known=\"live count check event "
+     "series_add series_count audit_connections_on_service\"\n"},
     {"an event, and what became of it",
      "event receptions 198.51.100.9 5\ncount 198.51.100.0/24 60,10 receptions\n",
      "recorded=5 event=receptions address=198.51.100.9 service=smtp\n"
@@ -120,6 +140,23 @@ const struct {
      "value=0 exact=true lower=0 upper=0 rate_per_second=0 as_of=1763726410 since=1763726400 "
      "cidr=::/0\n"
      "error=\"expected live CIDR [service]\"\n"},
+    {"nobody special", "check 198.51.100.1 smtp\n", "action=pass code=250 delay=0\n"},
+    {"one too many, and what another check would say", "check 192.0.2.1 smtp\n",
+     "action=disconnect code=421 delay=10 check=open of=192.0.2.0/24 count=2 max=1 "
+     "text=\"too many (192.0.2.0/24: 2 connections open, limit 1)\"\n"},
+    {"one that only reports", "check 192.0.2.77 submission\n",
+     "action=pass code=250 delay=0 would=defer would_check=tried "
+     "would_text=\"(192.0.2.77/32: 1 connections open, limit 0)\"\n"},
+    {"a check at a service that nobody knows", "check 192.0.2.1 imap\n",
+     "error=\"there is no service 'imap'\" known=\"smtp submission\"\n"},
+    {"what a policy counts for itself",
+     "series_add spam 60,10 192.0.2.7 3\nseries_add spam 60,10 192.0.2.9 -1\n"
+     "series_count spam 192.0.2.0/24\n",
+     "value=3 series=spam monitor=60,10 key=192.0.2.7/32 start=0 end=0 since=1763726410\n"
+     "value=-1 series=spam monitor=60,10 key=192.0.2.9/32 start=0 end=0 since=1763726410\n"
+     "value=2 series=spam monitor=60,10 key=192.0.2.0/24 start=0 end=0 since=1763726410\n"},
+    {"a series that nobody defined", "series_count ham 192.0.2.7\n",
+     "error=\"there is no series 'ham'\" known=spam\n"},
     {"nothing", "", ""},
 };
 

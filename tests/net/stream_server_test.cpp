@@ -32,7 +32,7 @@ using testing::StartsWith;
 constexpr StreamLimits patient{.send_timeout = 60s};
 
 /// "abc\n" is answered "3\n"; what the end cuts off, "cut 3\n"; "quit\n", "bye\n" and the end;
-/// "large\n", four megabytes.
+/// "large\n", four megabytes; "slow\n" and "late\n", their length after a while.
 class Lengths : public net::Conversation {
 public:
     explicit Lengths(std::atomic<int> &alive) : alive_(alive) { alive_++; }
@@ -55,7 +55,11 @@ public:
             output += std::string(4 << 20, 'x') + "\n";
         else
             output += line == "quit" ? "bye\n" : std::to_string(length) + "\n";
-        return {.taken = length + 1, .close = line == "quit"};
+        return {.taken = length + 1,
+                .close = line == "quit",
+                .delay = line == "slow"   ? 30ms
+                         : line == "late" ? 60s
+                                          : 0ms};
     }
 
     std::string oversized() override { return "too long\n"; }
@@ -222,6 +226,31 @@ TEST_F(StreamServerTest, KeepsALineThatIsJustShortEnough)
     EXPECT_EQ(client.read_until("hello\n"), "hello\n");
     client.send("\n");
     EXPECT_EQ(client.read_until("1000\n"), "hello\n1000\n");
+}
+
+TEST_F(StreamServerTest, HoldsAnAnswerBackWithoutHoldingUpOthers)
+{
+    serve(patient);
+    const auto begin = std::chrono::steady_clock::now();
+    RawClient slow{path_};
+    slow.send("slow\nabc\n");
+    expect_service();
+    EXPECT_EQ(slow.read_until("3\n"), "hello\n4\n3\n");
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
+}
+
+TEST_F(StreamServerTest, EndsWhileAnAnswerIsHeldBack)
+{
+    serve(patient);
+    RawClient slow{path_};
+    slow.read_until("hello\n");
+    slow.send("late\n");
+    while (counts().requests_total == 0)
+        std::this_thread::yield();
+    thread_.stop();
+    server_.reset();
+    EXPECT_EQ(alive_, 0);
+    EXPECT_EQ(slow.read_all(), "hello\n");
 }
 
 TEST_F(StreamServerTest, HangsUpOnAClientThatNeverReads)
