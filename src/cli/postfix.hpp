@@ -55,9 +55,12 @@ public:
     /// Puts master.cf back as it was; where somebody has changed it since, anvil's line alone.
     Result<void> disable(const PostfixFacts &facts) const;
 
-private:
+    /// What one of its tools says; its own words are the error.
     Result<std::string> ask(std::vector<std::string> words) const;
+    /// If it runs.
     Result<void> reload(const PostfixFacts &facts) const;
+
+private:
     using Words = std::vector<std::string>;
     Result<void> make_edits(const std::vector<Words> &edits) const;
     std::vector<Words> edits_to_enable(const PostfixFacts &facts) const;

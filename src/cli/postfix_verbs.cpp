@@ -14,8 +14,6 @@
 namespace tallygate::cli {
 namespace {
 
-constexpr Group postfix_group = {"postfix", "Answer in the place of Postfix's anvil(8)"};
-
 Outcome failure(const Error &error)
 {
     auto code = ExitCode::failed;
@@ -196,6 +194,8 @@ constexpr Argument config_dir = {"--config-dir DIR", "config_dir",
 constexpr Argument dry_run = {"--dry-run", "dry_run", "Say what would be done, and do nothing"};
 
 } // namespace
+
+const Group postfix_group = {"postfix", "Let a Postfix of this machine ask tallygate"};
 
 const Verb postfix_enable_anvil_verb = {
     .name = "enable-anvil",

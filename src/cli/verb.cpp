@@ -36,7 +36,9 @@ std::span<const Verb *const> all_verbs()
                                          &reload_verb,
                                          &postfix_enable_anvil_verb,
                                          &postfix_disable_anvil_verb,
-                                         &postfix_status_verb};
+                                         &postfix_status_verb,
+                                         &postfix_enable_policy_verb,
+                                         &postfix_disable_policy_verb};
     return verbs;
 }
 

@@ -98,8 +98,12 @@ extern const Verb audit_load_verb;
 extern const Verb postfix_enable_anvil_verb;
 extern const Verb postfix_disable_anvil_verb;
 extern const Verb postfix_status_verb;
+extern const Verb postfix_enable_policy_verb;
+extern const Verb postfix_disable_policy_verb;
 /// "audit"
 extern const Group audit_group;
+/// "postfix"
+extern const Group postfix_group;
 
 /// Checks for arguments that need no daemon to be found wrong.
 std::string check_block(const std::string &text);

@@ -192,7 +192,7 @@ class Policy(GateTest):
         self.assertTrue(held)
 
     def test_the_samples(self):
-        lines = (TREE / "integrations/postfix/main.cf").read_text().splitlines()
+        lines = (TREE / "integrations/postfix/policy.main.cf").read_text().splitlines()
         sample = " ".join(line.strip() for line in lines if line.startswith(" "))
         self.ask = sample.replace("unix:tallygate/policy", f"unix:{self.path}")
         self.start_policy((TREE / "integrations/postfix/checks.toml").read_text())
@@ -202,6 +202,30 @@ class Policy(GateTest):
         self.assertRegex(self.open("11"), r"^421 4\.7\.0 .*connection limit exceeded "
                                           r"\(192\.0\.2\.1/32: 11 connections open, limit 10\)")
         self.assertRegex(self.open("other", OTHER), "^220 ")
+
+
+    def tallygate(self, postfix, *words):
+        return postfix.home.run(self.gate.programs / "tallygate", "--socket", self.gate.socket,
+                                "postfix", *words).stdout
+
+    def test_one_command_and_back(self):
+        self.start_policy("")
+        postfix = postfix_home.make(self, {}, SERVICES)
+        main_cf = postfix.home.path("/etc/postfix/main.cf")
+        before = main_cf.read_text()
+        self.assertIn("postconf -e 'smtpd_client_restrictions = permit_mynetworks, check_policy",
+                      self.tallygate(postfix, "enable-policy", "--dry-run"))
+        self.assertEqual(main_cf.read_text(), before)
+        self.assertIn('socket = "/var/spool/postfix/tallygate/policy"',
+                      self.tallygate(postfix, "enable-policy"))
+        self.assertIn("already", self.tallygate(postfix, "enable-policy"))
+        postfix.start()
+        self.assertRegex(self.open("one"), "^220 ", "nobody answers there")
+        self.assertRegex(self.mail("one")[0], "^250 ")
+        self.assertTrue(postfix.logged("warning: .*tallygate/policy"), "but it was asked")
+        self.tallygate(postfix, "disable-policy")
+        self.assertEqual(main_cf.read_text(), before)
+        self.assertIn("does not ask", self.tallygate(postfix, "disable-policy"))
 
 
 if __name__ == "__main__":
