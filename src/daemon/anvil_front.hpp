@@ -62,6 +62,8 @@ public:
     std::vector<std::string> warnings() const;
 
 private:
+    using Steady = std::chrono::steady_clock;
+
     void restore();
     void schedule();
     void tick();
@@ -82,6 +84,7 @@ private:
     std::unique_ptr<net::StreamServer> server_;
     BackgroundFile file_;
     std::shared_ptr<std::deque<frontend::AnvilSaved>> saving_; ///< null: not under way
+    Steady::time_point saved_at_{};                            ///< when the last save began
     std::uint64_t requests_saved_ = 0; ///< so many had been served when the last save began
     std::chrono::seconds statistics_interval_;
     std::chrono::seconds until_statistics_;
