@@ -7,14 +7,13 @@ another becomes idle; without, each stream has a client of its own.
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import sys
-import tempfile
 import threading
 
 from bench_lib import report
+from bench_lib.main import take_lock
 from lab import machine, servers
 from lab.gate import PROGRAMS, Gate
 from lab.machine import BPFFS, LabError, Link
@@ -22,7 +21,9 @@ from lab.postfix import SPOOL, Postfix, make_home
 from lab.processes import Record
 
 LOAD = PROGRAMS.parent / "tests/anvil_load"
-PREFIX = f"tgbench-{os.getpid()}-"
+PREFIX = "tgbench-anvil-"
+WORK_DIR = pathlib.Path("/run/tallygate-bench-anvil")
+PINS = BPFFS / f"{PREFIX}pins"
 TIME_UNIT = 3600  # nobody is forgotten meanwhile
 IDLE = (0, 40_000, 1_000_000)
 STOCK_IDLE_MAX = 40_000  # filling it with a million takes hours
@@ -51,11 +52,12 @@ class Contender:
 class Bench:
     def __init__(self, options, stack):
         self.options = options
-        self.work_dir = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
-        stack.callback(shutil.rmtree, self.work_dir, ignore_errors=True)
+        self.work_dir = WORK_DIR
         self.record = Record(self.work_dir / "processes")
         self.link = Link(PREFIX)
-        stack.callback(self.link.remove)
+        stack.callback(self.remove_everything)
+        self.remove_everything()
+        self.work_dir.mkdir(mode=0o755)
         machine.mount_bpffs()
         self.link.create(["198.51.100.25/24"])
         self.gate = self.start_gate(stack)
@@ -63,10 +65,15 @@ class Bench:
         with contextlib.suppress(servers.Unavailable):
             self.contenders.insert(0, self.start_stock(stack))
 
+    def remove_everything(self):
+        """Of this run, or of one that was killed."""
+        self.record.end_leftovers()
+        self.link.remove()
+        machine.remove_pins(PINS)
+        shutil.rmtree(self.work_dir, ignore_errors=True)
+
     def start_gate(self, stack):
-        pins = BPFFS / f"{PREFIX}pins"
-        gate = Gate(self.link.server, self.work_dir, pins, self.record)
-        stack.callback(machine.remove_pins, pins)
+        gate = Gate(self.link.server, self.work_dir, PINS, self.record)
         stack.callback(lambda: (gate.stop(), gate.detach(check=False)))
         blocks = self.work_dir / "blocks.txt"
         blocks.write_text("".join(f"100.{number >> 16}.{number >> 8 & 255}.{number & 255}\n"
@@ -157,7 +164,7 @@ def main():
     parser.add_argument("--idle", default=IDLE, help="idle clients, with commas",
                         type=lambda text: [int(word) for word in text.split(",")])
     options = parser.parse_args()
-    with contextlib.ExitStack() as stack:
+    with take_lock(), contextlib.ExitStack() as stack:
         bench = Bench(options, stack)
         result = {"schema": 1, "about": report.header(), "rounds": options.rounds,
                   "throughput": bench.throughput(), "busy": bench.busy()}
