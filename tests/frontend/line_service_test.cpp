@@ -152,11 +152,11 @@ const struct {
     {"what a policy counts for itself",
      "series_add spam 60,10 192.0.2.7 3\nseries_add spam 60,10 192.0.2.9 -1\n"
      "series_count spam 192.0.2.0/24\n",
-     "value=3 series=spam monitor=60,10 key=192.0.2.7/32 start=0 end=0 since=1763726410\n"
-     "value=-1 series=spam monitor=60,10 key=192.0.2.9/32 start=0 end=0 since=1763726410\n"
+     "value=3 series=spam monitor=60,10 key=192.0.2.7 start=0 end=0 since=1763726410\n"
+     "value=-1 series=spam monitor=60,10 key=192.0.2.9 start=0 end=0 since=1763726410\n"
      "value=2 series=spam monitor=60,10 key=192.0.2.0/24 start=0 end=0 since=1763726410\n"},
     {"a series that nobody defined", "series_count ham 192.0.2.7\n",
-     "error=\"there is no series 'ham'\" known=spam\n"},
+     "error=\"there is no series 'ham': expected one of spam\" known=spam\n"},
     {"nothing", "", ""},
 };
 
