@@ -191,7 +191,7 @@ def sanitizer_part():
 
 
 def fuzz_part():
-    return build_and_ctest("fuzz", "--tests-regex", "^fuzz", target_suffix="_fuzz")
+    return build_and_ctest("fuzz", "--tests-regex", "^fuzz", "--parallel", "2", target_suffix="_fuzz")
 
 
 PARTS = {

@@ -40,6 +40,6 @@ function(add_fuzzer name source)
     add_executable(${name}_fuzz ${source})
     target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_libraries(${name}_fuzz PRIVATE ${ARGN})
-    add_test(NAME fuzz.${name} COMMAND ${name}_fuzz -runs=200000 -max_total_time=20
+    add_test(NAME fuzz.${name} COMMAND ${name}_fuzz -runs=200000 -max_total_time=10
              -max_len=4096 ${found} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
 endfunction()
