@@ -191,7 +191,8 @@ def sanitizer_part():
 
 
 def fuzz_part():
-    return build_and_ctest("fuzz", "--tests-regex", "^fuzz", "--parallel", "2", target_suffix="_fuzz")
+    return build_and_ctest("fuzz", "--tests-regex", "^fuzz", "--parallel", "2",
+                           target_suffix="_fuzz")
 
 
 PARTS = {
