@@ -152,7 +152,16 @@ class DropAllButClients(Sink):
     options = ("--clients", road.CLIENTS)
 
 
-class Nft(Guard):
+class Firewall(Guard):
+    """Not counted by its own counters: to tell them, nft first reads all elements of its sets, which
+    takes a minute for four million, and what a full hashlimit drops is in none."""
+
+    def counts(self):
+        received = self.road.received()
+        return Counts(received, received - self.road.delivered())
+
+
+class Nft(Firewall):
     ruleset = ""
     family = ""
 
@@ -161,12 +170,6 @@ class Nft(Guard):
 
     def stop(self):
         self.road.on_server("nft", "delete", "table", self.family, "bench", check=False)
-
-    def counts(self):
-        """Not by its own counters: to tell them, nft first reads all elements of its sets, which
-        takes a minute for four million."""
-        received = self.road.received()
-        return Counts(received, received - self.road.delivered())
 
 
 class NftSource(Nft):
@@ -194,7 +197,7 @@ class NftCtCount(Nft):
     drops = False
 
 
-class Iptables(Guard):
+class Iptables(Firewall):
     key = "iptables"
     name = "iptables raw hashlimit, 1 M sources and in all"
     rules = (IPTABLES_SOURCE, IPTABLES_TOTAL)
@@ -205,11 +208,6 @@ class Iptables(Guard):
 
     def stop(self):
         self._iptables("-F", "PREROUTING", check=False)
-
-    def counts(self):
-        """Not by its own counters: what a full table drops is in none of them."""
-        received = self.road.received()
-        return Counts(received, received - self.road.delivered())
 
     def _iptables(self, *words, check=True):
         return self.road.on_server("iptables", "-w", "-t", "raw", *words, check=check)
