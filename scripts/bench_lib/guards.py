@@ -153,8 +153,8 @@ class DropAllButClients(Sink):
 
 
 class Firewall(Guard):
-    """Not counted by its own counters: to tell them, nft first reads all elements of its sets, which
-    takes a minute for four million, and what a full hashlimit drops is in none."""
+    """Not counted by its own counters: to tell them, nft first reads all elements of its sets,
+    which takes a minute for four million, and what a full hashlimit drops is in none."""
 
     def counts(self):
         received = self.road.received()
