@@ -2,9 +2,16 @@
 #include "core/byte_stream.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace tallygate::core {
+namespace {
+
+constexpr std::int64_t nanoseconds_max = std::int64_t{1} << 62;
+constexpr std::int64_t window_index_max = nanoseconds_max / 1'000'000'000;
+
+} // namespace
 
 void ByteWriter::put_fixed(std::uint64_t number, std::size_t count)
 {
@@ -85,6 +92,22 @@ std::size_t ByteReader::take_count(std::size_t bytes_min, const char *what)
 std::string ByteReader::take_text()
 {
     return std::string(take_bytes(take()));
+}
+
+UnixTime ByteReader::take_time()
+{
+    const auto nanoseconds = take_signed();
+    if (nanoseconds < -nanoseconds_max || nanoseconds > nanoseconds_max)
+        fail("a time in it is out of range");
+    return UnixTime{std::chrono::nanoseconds{failed() ? 0 : nanoseconds}};
+}
+
+std::int64_t ByteReader::take_window_index()
+{
+    const auto index = take_signed();
+    if (index < -window_index_max || index > window_index_max)
+        fail("a window in it is out of time");
+    return failed() ? 0 : index;
 }
 
 Address ByteReader::take_address()

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/address.hpp"
+#include "core/seams.hpp"
 
 namespace tallygate::core {
 
@@ -31,6 +32,7 @@ public:
         put(static_cast<std::uint64_t>(number) << 1 ^ static_cast<std::uint64_t>(number >> 63));
     }
     void put_text(std::string_view text);
+    void put_time(UnixTime time) { put_signed(time.time_since_epoch().count()); }
     void put_address(const Address &address);
 
     std::string take() { return std::move(bytes_); }
@@ -54,6 +56,10 @@ public:
     /// A number of things that follow, each of at least `bytes_min` bytes.
     std::size_t take_count(std::size_t bytes_min, const char *what);
     std::string take_text();
+    /// At most 146 years to either side of 1970: no sum of two such times overflows.
+    UnixTime take_time();
+    /// Of a window: times its size in seconds it is a time.
+    std::int64_t take_window_index();
     Address take_address();
 
     /// Only the first failure is kept: the others come from it.

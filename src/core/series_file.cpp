@@ -15,10 +15,6 @@ namespace {
 
 constexpr SealKind kind{"tgseries", "file of tallygate's series", 1, 1};
 
-// A window times its size is a time; in nanoseconds it must fit.
-constexpr std::int64_t time_max = std::int64_t{1} << 62;
-constexpr std::int64_t index_max = time_max / 1'000'000'000;
-
 Family family_of(SeriesType type)
 {
     return type == SeriesType::cidr ? Family::ipv4 : Family::ipv6;
@@ -28,7 +24,7 @@ class Encoder {
 public:
     std::string encode(const AuditSeries::All &all, UnixTime now)
     {
-        writer_.put_signed(now.time_since_epoch().count());
+        writer_.put_time(now);
         writer_.put(all.size());
         for (const auto &[id, series] : all)
             put(series);
@@ -46,7 +42,7 @@ private:
         writer_.put(definition.persist ? 1 : 0);
         if (!definition.persist)
             return;
-        writer_.put_signed(series.since.time_since_epoch().count());
+        writer_.put_time(series.since);
         if (const auto *const blocks = std::get_if<BlockCounters>(&series.counters))
             put(*blocks, family_of(definition.type));
         else
@@ -93,7 +89,7 @@ public:
         std::vector<Series> all;
         std::set<AuditSeries::Id> ids;
 
-        if (take_time() > now_ + std::chrono::minutes{1})
+        if (reader_.take_time() > now_ + std::chrono::minutes{1})
             reader_.fail("it was written in the future");
         for (auto count = reader_.take_count(5, "a number of series"); count > 0; count--) {
             all.push_back(take_series());
@@ -111,22 +107,6 @@ public:
     }
 
 private:
-    UnixTime take_time()
-    {
-        const auto time = reader_.take_signed();
-        if (time < -time_max || time > time_max)
-            reader_.fail("a time in it is out of range");
-        return UnixTime{std::chrono::nanoseconds{reader_.failed() ? 0 : time}};
-    }
-
-    std::int64_t take_index()
-    {
-        const auto index = reader_.take_signed();
-        if (index < -index_max || index > index_max)
-            reader_.fail("a window in it is out of time");
-        return reader_.failed() ? 0 : index;
-    }
-
     std::uint32_t take_from_1(std::uint32_t max, const char *what)
     {
         const auto number = static_cast<std::uint32_t>(reader_.take_at_most(max, what));
@@ -151,7 +131,7 @@ private:
         Series series = make_series(definition, now_);
         if (!definition.persist || reader_.failed())
             return series;
-        series.since = std::min(take_time(), now_);
+        series.since = std::min(reader_.take_time(), now_);
         if (auto *const blocks = std::get_if<BlockCounters>(&series.counters))
             take(*blocks, family_of(definition.type));
         else
@@ -165,7 +145,7 @@ private:
             const auto length_bits =
                 static_cast<unsigned>(reader_.take_at_most(128, "a block's length"));
             for (auto count = reader_.take_count(2, "a number of windows"); count > 0; count--) {
-                const auto index = take_index();
+                const auto index = reader_.take_window_index();
                 BlockSums sums;
                 sums.add_sorted(family, take_sums(reader_, family, length_bits, amounts_left_));
                 counters.restore(length_bits, index, std::move(sums));
@@ -176,7 +156,7 @@ private:
     void take(TextCounters &counters)
     {
         for (auto count = reader_.take_count(2, "a number of windows"); count > 0; count--) {
-            const auto index = take_index();
+            const auto index = reader_.take_window_index();
             counters.restore(index, take_texts());
         }
     }

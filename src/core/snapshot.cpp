@@ -15,9 +15,6 @@ constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 3};
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
 
-// In nanoseconds to both sides of 1970: to the year 2116. No sum with it overflows.
-constexpr std::int64_t time_max = std::int64_t{1} << 62;
-
 // What a window of prefixes says of itself.
 constexpr std::uint64_t is_whole_flag = 1;
 constexpr std::uint64_t has_fine_ipv4_flag = 2;
@@ -31,9 +28,9 @@ class Encoder {
 public:
     std::string encode(const Snapshot &snapshot)
     {
-        put_time(snapshot.counting_since);
-        put_time(snapshot.written);
-        put_time(snapshot.windows_since);
+        writer_.put_time(snapshot.counting_since);
+        writer_.put_time(snapshot.written);
+        writer_.put_time(snapshot.windows_since);
         writer_.put(snapshot.services.size());
         for (const auto &[name, books] : snapshot.services) {
             writer_.put_text(name);
@@ -47,8 +44,6 @@ public:
     }
 
 private:
-    void put_time(UnixTime time) { writer_.put_signed(time.time_since_epoch().count()); }
-
     void put_books(const EventBooks &books)
     {
         writer_.put(books.size());
@@ -101,7 +96,7 @@ private:
     void put_prefixes(const PrefixWindows &prefixes)
     {
         writer_.put(prefixes.since() ? 1 : 0);
-        put_time(prefixes.since().value_or(UnixTime{}));
+        writer_.put_time(prefixes.since().value_or(UnixTime{}));
         writer_.put(prefixes.by_size().size());
         for (const auto &[size, windows] : prefixes.by_size()) {
             writer_.put(size);
@@ -149,7 +144,7 @@ private:
         for (const auto &[network, book] : networks) {
             writer_.put_address(network.first());
             writer_.put(network.length_bits());
-            put_time(book.since);
+            writer_.put_time(book.since);
             put_tally(book.told);
             writer_.put(book.by_size.size());
             for (const auto &[size, windows] : book.by_size) {
@@ -167,7 +162,7 @@ private:
     void put_reported(const Snapshot &snapshot)
     {
         writer_.put(snapshot.reported_since ? 1 : 0);
-        put_time(snapshot.reported_since.value_or(UnixTime{}));
+        writer_.put_time(snapshot.reported_since.value_or(UnixTime{}));
         writer_.put(snapshot.reported.size());
         for (const auto &[service, book] : snapshot.reported) {
             writer_.put_text(service);
@@ -194,9 +189,9 @@ public:
     {
         Snapshot snapshot;
 
-        snapshot.counting_since = take_time();
-        snapshot.written = take_time();
-        snapshot.windows_since = take_time();
+        snapshot.counting_since = reader_.take_time();
+        snapshot.written = reader_.take_time();
+        snapshot.windows_since = reader_.take_time();
         for (auto count = reader_.take_count(1, "a number of services"); count > 0; count--) {
             auto name = reader_.take_text();
             if (!snapshot.services.try_emplace(std::move(name), take_books()).second)
@@ -217,14 +212,6 @@ public:
     }
 
 private:
-    UnixTime take_time()
-    {
-        const auto time = reader_.take_signed();
-        if (time < -time_max || time > time_max)
-            reader_.fail("a time in it is out of range");
-        return UnixTime{std::chrono::nanoseconds{reader_.failed() ? 0 : time}};
-    }
-
     std::uint32_t take_size()
     {
         const auto size = static_cast<std::uint32_t>(
@@ -232,15 +219,6 @@ private:
         if (size == 0)
             reader_.fail("a window's size in it is 0");
         return size;
-    }
-
-    /// Of a window; times its size it is a time in seconds.
-    std::int64_t take_index()
-    {
-        const auto index = reader_.take_signed();
-        if (index < -time_max / 1'000'000'000 || index > time_max / 1'000'000'000)
-            reader_.fail("a window in it is out of time");
-        return reader_.failed() ? 0 : index;
     }
 
     std::uint64_t take_count_of_syns()
@@ -294,7 +272,7 @@ private:
 
     void take_window(Windows &windows, unsigned length_bits)
     {
-        const auto index = take_index();
+        const auto index = reader_.take_window_index();
         BlockSums sums;
 
         for (const Family family : families)
@@ -335,13 +313,13 @@ private:
         PrefixWindows prefixes;
 
         const bool has_since = reader_.take_at_most(1, "a yes or no") != 0;
-        const UnixTime since = take_time();
+        const UnixTime since = reader_.take_time();
         if (has_since)
             prefixes.set_since(since);
         for (auto sizes = reader_.take_count(2, "a number of sizes"); sizes > 0; sizes--) {
             const auto size = take_size();
             for (auto count = reader_.take_count(6, "a number of windows"); count > 0; count--) {
-                const auto index = take_index();
+                const auto index = reader_.take_window_index();
                 auto window = take_prefix_window();
                 if (reader_.failed())
                     return {};
@@ -413,12 +391,12 @@ private:
     {
         NetworkBook book;
 
-        book.since = take_time();
+        book.since = reader_.take_time();
         book.told = take_tally();
         for (auto sizes = reader_.take_count(2, "a number of sizes"); sizes > 0; sizes--) {
             auto &windows = book.by_size[take_size()];
             for (auto count = reader_.take_count(3, "a number of windows"); count > 0; count--) {
-                const auto index = take_index();
+                const auto index = reader_.take_window_index();
                 const auto syn = take_count_of_syns();
                 windows[index] = {syn, take_count_of_syns()};
             }
@@ -429,7 +407,7 @@ private:
     void take_reported(Snapshot &snapshot)
     {
         const bool has_since = reader_.take_at_most(1, "a yes or no") != 0;
-        const UnixTime since = take_time();
+        const UnixTime since = reader_.take_time();
         if (has_since)
             snapshot.reported_since = since;
         for (auto count = reader_.take_count(2, "a number of services"); count > 0; count--) {

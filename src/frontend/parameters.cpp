@@ -2,7 +2,6 @@
 #include "frontend/parameters.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/policy.hpp"
 #include "core/text.hpp"
@@ -50,19 +49,6 @@ bool is_allowed(const std::string &name, const std::string &value)
            (is_key ? core::is_plain_text(value) : core::is_printable(value));
 }
 
-/// A number without leftovers, from `min` to `max`.
-template <typename T>
-std::optional<T> read_number(const std::string &text, T min, T max)
-{
-    T number = 0;
-    const auto *const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, number);
-
-    if (text.empty() || error != std::errc{} || end != last || number < min || number > max)
-        return std::nullopt;
-    return number;
-}
-
 } // namespace
 
 Parameters::Parameters(std::string_view query)
@@ -99,37 +85,6 @@ std::string Parameters::required_text(std::string_view name)
     if (!value)
         refuse("parameter '" + std::string(name) + "' is missing");
     return value.value_or("");
-}
-
-std::optional<std::uint32_t> Parameters::number(std::string_view name, std::uint32_t min,
-                                                std::uint32_t max)
-{
-    const auto value = text(name);
-    if (!value)
-        return std::nullopt;
-    const auto number = read_number(*value, min, max);
-    if (!number)
-        refuse_number(name, std::to_string(min), std::to_string(max), *value);
-    return number;
-}
-
-std::optional<std::int64_t> Parameters::signed_number(std::string_view name, std::int64_t min,
-                                                      std::int64_t max)
-{
-    const auto value = text(name);
-    if (!value)
-        return std::nullopt;
-    const auto number = read_number(*value, min, max);
-    if (!number)
-        refuse_number(name, std::to_string(min), std::to_string(max), *value);
-    return number;
-}
-
-void Parameters::refuse_number(std::string_view name, const std::string &min,
-                               const std::string &max, const std::string &value)
-{
-    refuse("parameter '" + std::string(name) + "': expected a number from " + min + " to " + max +
-           ", not '" + value + "'");
 }
 
 bool Parameters::flag(std::string_view name)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,10 +32,22 @@ public:
 
     std::optional<std::string> text(std::string_view name) const;
     std::string required_text(std::string_view name);
-    std::optional<std::uint32_t> number(std::string_view name, std::uint32_t min,
-                                        std::uint32_t max);
-    std::optional<std::int64_t> signed_number(std::string_view name, std::int64_t min,
-                                              std::int64_t max);
+    /// Without leftovers, from `min` to `max`, of whose type it is.
+    template <typename T>
+    std::optional<T> number(std::string_view name, std::type_identity_t<T> min, T max)
+    {
+        const auto value = text(name);
+        if (!value)
+            return std::nullopt;
+        T number{};
+        const auto *const last = value->data() + value->size();
+        const auto [end, error] = std::from_chars(value->data(), last, number);
+        if (error == std::errc{} && end == last && number >= min && number <= max)
+            return number;
+        refuse("parameter '" + std::string(name) + "': expected a number from " +
+               std::to_string(min) + " to " + std::to_string(max) + ", not '" + *value + "'");
+        return std::nullopt;
+    }
     /// "true" or "false".
     bool flag(std::string_view name);
 
@@ -81,8 +96,6 @@ private:
     };
 
     void add(std::string_view pair);
-    void refuse_number(std::string_view name, const std::string &min, const std::string &max,
-                       const std::string &value);
 
     template <typename T>
     std::optional<T> taken(const Result<T> &read)

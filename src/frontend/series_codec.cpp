@@ -49,7 +49,7 @@ ControlRequest parse_series_add(Parameters &parameters)
     constexpr auto amount_max = core::AuditSeries::amount_max;
     SeriesAddRequest request{.which = parse_name(parameters)};
     request.key = parameters.required_text("key");
-    request.amount = parameters.signed_number("amount", -amount_max, amount_max).value_or(1);
+    request.amount = parameters.number("amount", -amount_max, amount_max).value_or(1);
     return SeriesRequest{std::move(request)};
 }
 
