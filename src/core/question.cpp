@@ -225,10 +225,20 @@ Answer Questions::count_smoothly(const CountQuestion &question, const Monitor &m
 {
     // One window more than can be asked for is kept.
     const Monitor with_previous{monitor.window_seconds, monitor.windows + 1};
+    const auto index = [&](UnixTime time) { return window_index(monitor.window_seconds, time); };
+    UnixTime begun;
+    UnixTime now;
+    Answer answer;
+    Answer previous;
+
+    // What was now would count once more as the window before, where one begins meanwhile.
+    do {
+        begun = clock_.now();
+        answer = count_windows(question, with_previous, {0, 0});
+        previous = count_windows(question, with_previous, {1, 1});
+        now = clock_.now();
+    } while (index(now) != index(begun));
     const double size = monitor.window_seconds;
-    Answer answer = count_windows(question, with_previous, {0, 0});
-    const Answer previous = count_windows(question, with_previous, {1, 1});
-    const auto now = clock_.now();
     const double share = 1 - seconds_into_window(monitor, now) / size;
     const auto add = [&](std::int64_t &value, std::int64_t before) {
         value += std::llround(static_cast<double>(before) * share);
@@ -342,9 +352,10 @@ Result<Monitor> Questions::find_monitor(const std::string &text) const
     if (monitor && std::ranges::find(ledger_.monitors(), *monitor) != ledger_.monitors().end())
         return *monitor;
 
-    std::string known;
+    std::vector<std::string> names;
     for (const Monitor &candidate : ledger_.monitors())
-        known += (known.empty() ? "\"" : ", \"") + candidate.text() + "\"";
+        names.push_back(candidate.text());
+    const auto known = listed_in_quotes(names);
     if (!monitor)
         return malformed(monitor.error().message + "; configured: " + known);
     return unknown("there is no monitor \"" + text + "\": expected one of " + known);

@@ -176,6 +176,18 @@ TEST_F(MomentumTest, SmoothsOverTheOneWindowOfAMonitorAndReports)
     EXPECT_EQ(smooth("10.0.0.1", Reported::rejections, 2).value, 0);
 }
 
+TEST_F(MomentumTest, CountsNothingTwiceWhereAWindowBegins)
+{
+    connect("10.0.0.1", 8);
+    pass(five_minutes - 1);
+    gate.refreshes = true;
+    gate.on_refresh = [&] {
+        if (gate.refreshed.size() == 2) // between the window of now and the one before
+            clock.set(now += 1);
+    };
+    EXPECT_EQ(smooth("10.0.0.1/32").value, 8);
+}
+
 TEST_F(MomentumTest, SaysWhatIsWrongWithAnIndexOrASmoothCount)
 {
     const auto error_of = [&](const CountQuestion &question) {
