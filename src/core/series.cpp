@@ -302,8 +302,8 @@ Result<AuditSeries::Found> AuditSeries::meant(const SeriesName &which) const
     if (found.empty())
         return not_there(which);
     if (found.front()->definition.monitor != found.back()->definition.monitor)
-        return malformed("series '" + which.name + "' has several monitors: expected one of '" +
-                         listed(known(which)) + "' with it");
+        return malformed("series '" + which.name + "' has several monitors: expected one of " +
+                         listed_in_quotes(known(which)) + " with it");
     return found;
 }
 
@@ -314,7 +314,7 @@ Error AuditSeries::not_there(const SeriesName &which) const
 
     if (is_name_known)
         return unknown("series '" + which.name + "' has no monitor '" + which.monitor.value_or("") +
-                       "': expected one of '" + listed(names) + "'");
+                       "': expected one of " + listed_in_quotes(names));
     return unknown("there is no series '" + which.name + "': " +
                    (names.empty() ? "none is defined" : "expected one of " + listed(names)));
 }

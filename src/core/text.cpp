@@ -55,6 +55,15 @@ std::string listed(const std::vector<std::string> &names)
     return list;
 }
 
+std::string listed_in_quotes(const std::vector<std::string> &names)
+{
+    std::string list;
+
+    for (const auto &name : names)
+        list += (list.empty() ? "\"" : ", \"") + name + "\"";
+    return list;
+}
+
 bool is_printable(std::string_view text)
 {
     return std::ranges::all_of(text, [](char each) { return each >= 0x20 && each < 0x7f; });

@@ -40,10 +40,14 @@ Words words_of(std::string_view line)
     return words;
 }
 
+/// Also "-1" and "1.5": who writes those means a number, and not a service of that name.
 bool is_number(std::string_view word)
 {
-    return !word.empty() &&
-           std::ranges::all_of(word, [](char each) { return each >= '0' && each <= '9'; });
+    if (word.starts_with('-') || word.starts_with('+'))
+        word.remove_prefix(1);
+    return !word.empty() && word.front() != '.' && std::ranges::count(word, '.') <= 1 &&
+           std::ranges::all_of(
+               word, [](char each) { return (each >= '0' && each <= '9') || each == '.'; });
 }
 
 /// The words after a request's name, taken one by one. Remembers the first thing that was

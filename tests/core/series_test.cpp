@@ -98,7 +98,8 @@ TEST_F(SeriesTest, KeepsSeriesOfOtherMonitorsApart)
     const auto which = series.count({"clients"}, "192.0.2.1", 0, {}, at(now));
     ASSERT_FALSE(which);
     EXPECT_EQ(which.error().message,
-              "series 'clients' has several monitors: expected one of '60,5, 1800,3' with it");
+              "series 'clients' has several monitors: expected one of \"60,5\", "
+              "\"1800,3\" with it");
 }
 
 TEST_F(SeriesTest, CountsTextsByTheLetter)
@@ -245,7 +246,7 @@ const struct {
      0,
      {},
      Wrong::unknown,
-     "series 'clients' has no monitor '1800,4': expected one of '1800,3'"},
+     "series 'clients' has no monitor '1800,4': expected one of \"1800,3\""},
     {{"clients", "60"},
      "192.0.2.1",
      0,

@@ -387,7 +387,7 @@ const struct {
      R"({"schema":1,"error":"there is no series 'sender': expected one of senders",)"
      R"("known":["senders"]})"},
     {"GET", "/v1/series/count?name=senders&monitor=60,4&key=ann", 404,
-     R"({"schema":1,"error":"series 'senders' has no monitor '60,4': expected one of '900,4'",)"
+     R"({"schema":1,"error":"series 'senders' has no monitor '60,4': expected one of \"900,4\"",)"
      R"("known":["900,4"]})"},
     {"GET", "/v1/series/count?name=senders&key=ann&start=4", 400,
      R"~({"schema":1,"error":"monitor '900,4' has no window 4: expected 0 (now) to 3 )~"
