@@ -42,9 +42,28 @@ static int refuse(const char *what, const char *word)
     return TALLYGATE_WRONG;
 }
 
-static int is_address(const char *word)
+static int is_number(const char *word)
 {
-    return strpbrk(word, ".:") != NULL;
+    return *word != '\0' && strspn(word, "0123456789") == strlen(word);
+}
+
+/* "/24" or "24". What is none must be the client, also if it is "" or "unknown". */
+static int is_mask(const char *word)
+{
+    return is_number(*word == '/' ? word + 1 : word);
+}
+
+static int is_amount(const char *word)
+{
+    return is_number(*word == '-' || *word == '+' ? word + 1 : word);
+}
+
+/* A header that is not there makes an empty variable. */
+static int check_client(const char *client)
+{
+    if (client == NULL || *client == '\0')
+        return refuse("the client's address is missing: the script has to pass it", NULL);
+    return TALLYGATE_OK;
 }
 
 /* "198.51.100.25:25" or "[2001:db8::25]:25", which no block is. */
@@ -68,14 +87,19 @@ static int read_integer(const char *word, int64_t *value)
     return TALLYGATE_OK;
 }
 
-static int read_window(const char *word, unsigned *window)
+static int read_unsigned(const char *word, const char *expected, unsigned *number)
 {
     int64_t value = 0;
 
     if (read_integer(word, &value) != TALLYGATE_OK || value < 0 || value > INT32_MAX)
-        return refuse("expected a window, 0 or more", word);
-    *window = (unsigned)value;
+        return refuse(expected, word);
+    *number = (unsigned)value;
     return TALLYGATE_OK;
+}
+
+static int read_window(const char *word, unsigned *window)
+{
+    return read_unsigned(word, "expected a window, 0 or more", window);
 }
 
 static int copy_text(const char *text, char *block)
@@ -103,13 +127,13 @@ static int read_block(tallygate_handle *handle, struct words words, const char *
     int i = 0;
 
     for (i = 0; i < words.count; i++) {
-        const char **place = is_address(words.all[i]) ? &client : &mask;
+        const char **place = is_mask(words.all[i]) ? &mask : &client;
         if (*place != NULL)
             return refuse("one argument too many", words.all[i]);
         *place = words.all[i];
     }
-    if (client == NULL)
-        return refuse("the client's address is missing: the script has to pass it", mask);
+    if (check_client(client) != TALLYGATE_OK)
+        return TALLYGATE_WRONG;
     if (mask == NULL && strchr(client, '/') == NULL && default_mask == NULL)
         return copy_text(client, block);
     return block_of_client(
@@ -158,12 +182,16 @@ static int audit_connections_on_listener(tallygate_handle *handle, struct words 
 
 static int audit_service(tallygate_handle *handle, struct words words, int64_t *value)
 {
+    static const char *const of_clusters[] = {"inbound_cidr", "ECCluster", "ECmmove2"};
     const struct words rest = {words.all + 1, words.count - 1};
+    size_t i = 0;
 
     if (words.count < 1)
         return refuse("the service is missing", NULL);
-    if (strcmp(words.all[0], "inbound_cidr") == 0)
-        return refuse("no cluster configured, which the service needs", words.all[0]);
+    for (i = 0; i < sizeof(of_clusters) / sizeof(of_clusters[0]); i++) {
+        if (strcmp(words.all[0], of_clusters[i]) == 0)
+            return refuse("no cluster configured, which the service needs", words.all[0]);
+    }
     return ask_live(handle, rest, words.all[0], NULL, value);
 }
 
@@ -223,23 +251,22 @@ static int read_windows(const char *start_word, const char *end_word, unsigned *
 /* SERIES MONITOR ADDRESS[/MASK] [START [END]], or SERIES MONITOR MASK [START [END]] ADDRESS. */
 static int read_series_words(struct words words, struct hash *hash)
 {
-    char **numbers = words.all + 2;
-    int number_count = words.count - 2;
+    char **numbers = words.all + 3;
+    int number_count = words.count - 3;
 
     if (words.count < 3)
         return refuse("expected a series, a monitor and a client", NULL);
     hash->series = words.all[0];
     hash->monitor = words.all[1];
-    if (is_address(words.all[2])) {
+    if (!is_mask(words.all[2])) {
         hash->ip = words.all[2];
-        numbers++;
-        number_count--;
-    } else if (is_address(words.all[words.count - 1])) {
+    } else if (!is_number(words.all[words.count - 1])) {
         hash->ip = words.all[words.count - 1];
         hash->mask = words.all[2];
-        numbers++;
-        number_count -= 2;
+        number_count--;
     }
+    if (check_client(hash->ip) != TALLYGATE_OK)
+        return TALLYGATE_WRONG;
     if (number_count > 2)
         return refuse("one argument too many", numbers[2]);
     hash->period_start = number_count > 0 ? numbers[0] : NULL;
@@ -254,8 +281,8 @@ static int audit_series(tallygate_handle *handle, struct words words, int64_t *v
     unsigned start = 0, end = 0;
     int code = is_hash(words) ? read_hash(words, &hash) : read_series_words(words, &hash);
 
-    if (code == TALLYGATE_OK && hash.ip == NULL)
-        code = refuse("the client's address is missing: the script has to pass it", NULL);
+    if (code == TALLYGATE_OK)
+        code = check_client(hash.ip);
     if (code == TALLYGATE_OK)
         code = read_windows(hash.period_start, hash.period_end, &start, &end);
     if (code == TALLYGATE_OK)
@@ -275,9 +302,9 @@ static int read_add_words(struct words words, struct hash *hash)
     hash->series = words.all[0];
     hash->monitor = words.all[1];
     for (i = 2; i < words.count; i++) {
-        const char **place = is_address(words.all[i]) ? &hash->ip : &hash->count;
+        const char **place = is_amount(words.all[i]) ? &hash->count : &hash->ip;
         if (*place != NULL)
-            return refuse("one argument too many", words.all[i]);
+            return refuse("expected a whole number, and one client", words.all[i]);
         *place = words.all[i];
     }
     return TALLYGATE_OK;
@@ -292,8 +319,8 @@ static int audit_series_add(tallygate_handle *handle, struct words words, int64_
     *value = 1;
     if (code == TALLYGATE_OK && hash.count != NULL)
         code = read_integer(hash.count, value);
-    if (code == TALLYGATE_OK && hash.ip == NULL)
-        code = refuse("the client's address is missing: the script has to pass it", NULL);
+    if (code == TALLYGATE_OK)
+        code = check_client(hash.ip);
     if (code == TALLYGATE_OK)
         code = tallygate_address_of(handle, hash.ip, address, sizeof(address));
     if (code != TALLYGATE_OK)
@@ -313,15 +340,17 @@ static int ask_ip(tallygate_handle *handle, struct words words, const char *even
 
     if (is_hash(words)) {
         code = read_hash(words, &hash);
-        if (code == TALLYGATE_OK && hash.ip == NULL)
-            code = refuse("the client's address is missing: the script has to pass it", NULL);
+        if (code == TALLYGATE_OK)
+            code = check_client(hash.ip);
         if (code == TALLYGATE_OK)
             code = read_windows(hash.period_start, hash.period_end, &question.start, &question.end);
         if (code == TALLYGATE_OK)
             code = block_of_client(handle, hash.ip, hash.mask, block);
     } else {
-        code = words.count < 1 ? refuse("the monitor's number is missing", NULL)
-                               : read_window(words.all[0], &question.monitor_index);
+        code = words.count < 1
+                   ? refuse("the monitor's number is missing", NULL)
+                   : read_unsigned(words.all[0], "expected a monitor's place, 0 for the first",
+                                   &question.monitor_index);
         if (code == TALLYGATE_OK)
             code = read_block(handle, rest, "32", block);
         question.smooth = 1;

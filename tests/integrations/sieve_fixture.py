@@ -16,10 +16,11 @@ class ProgramTest(LedgerTest):
                               env={**os.environ, "TALLYGATE_SOCKET": str(socket or self.socket)})
 
     def check(self, rows):
-        """(name, words, what is printed), or with an exit code and what is said about it."""
+        """(name, words, what is printed), or with an exit code and what is said about it. Words
+        are a list where one of them is empty."""
         for name, words, printed, *failure in rows:
             code, said = failure or (0, "")
             with self.subTest(name, words=words):
-                done = self.run_program(words.split())
+                done = self.run_program(words.split() if isinstance(words, str) else words)
                 self.assertEqual((done.stdout, done.returncode), (printed, code), done.stderr)
                 self.assertIn(said, done.stderr)

@@ -29,7 +29,7 @@ class Windows(ProgramTest):
             ("no such monitor", "ec_ip_connections 9 10.0.0.1", "", 5, ""),
             ("no monitor", "ec_ip_connections", "", 2, "the monitor's number is missing"),
             ("a word for a number", "ec_ip_connections first 10.0.0.1", "", 2,
-             "expected a window"),
+             "expected a monitor's place"),
             ("an unknown name", "ec_ip_connections address=10.0.0.1", "", 2, "expected series="),
             ("no client", "ec_ip_connections monitor=60,10", "", 2,
              "the client's address is missing"),
@@ -53,7 +53,16 @@ class Windows(ProgramTest):
             ("an unknown series", "audit_series yours 1800,3 10.0.0.1", "", 5, "yours"),
             ("no client", "audit_series mycounter 1800,3 32", "", 2,
              "the client's address is missing"),
-            ("half an event", "audit_series_add mycounter 1800,3 10.0.0.1 0.5", "", 2, ""),
+            ("no client, and windows", "audit_series mycounter 1800,3 32 0 2", "", 2,
+             "the client's address is missing"),
+            ("no header", ["audit_series", "mycounter", "1800,3", "24", ""], "", 2,
+             "the client's address is missing"),
+            ("no header, to add", ["audit_series_add", "mycounter", "1800,3", "", "2"], "", 2,
+             "the client's address is missing"),
+            ("no address", "audit_series_add mycounter 1800,3 unknown", "", 2,
+             "'unknown' is not an IPv4 or IPv6 address"),
+            ("half an event", "audit_series_add mycounter 1800,3 10.0.0.1 0.5", "", 2,
+             "expected a whole number"),
         ])
         self.forward(1800)
         self.check([
