@@ -112,6 +112,10 @@ class Nobody(LuaTest):
             ("how often", "(audit.failures())", "6"),
             ("mistakes are errors", 'audit.connections("60,1", { cdir = 1 })', "error cdir"),
             ("a wrong setting", "audit.configure{ fail = true }", "error there is no setting"),
+            ("no time at all", "audit.configure{ timeout_ms = 0, fail_open = false }",
+             "error expected 1 to 600000 milliseconds"),
+            ("half a setting", "audit.configure(true)", "error settings are a table"),
+            ("0 as before", 'audit.connections("60,1", "10.0.0.1")', "0"),
         ]
         for lua in self.each_lua():
             self.ledger.end()

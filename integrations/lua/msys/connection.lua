@@ -100,13 +100,16 @@ function connection.block(cidr, object)
   return cidr
 end
 
-function connection.handle()
-  if handle == nil then
-    handle = tallygate.open(settings.socket)
-    if settings.timeout_ms then
-      handle:set_timeout(settings.timeout_ms)
-    end
+local function opened(chosen)
+  local new = tallygate.open(chosen.socket)
+  if chosen.timeout_ms then
+    new:set_timeout(chosen.timeout_ms)
   end
+  return new
+end
+
+function connection.handle()
+  handle = handle or opened(settings)
   return handle
 end
 
@@ -114,6 +117,9 @@ end
 -- fail_open: what cannot be asked is 0, and no error.
 function connection.configure(options)
   local known = { socket = "string", timeout_ms = "number", fail_open = "boolean" }
+  if type(options) ~= "table" then
+    error("settings are a table, not a " .. type(options), 0)
+  end
   for name, value in pairs(options) do
     if known[name] == nil then
       error("there is no setting '" .. tostring(name) .. "': expected socket, timeout_ms or "
@@ -122,10 +128,15 @@ function connection.configure(options)
       error("the setting " .. name .. " is a " .. known[name] .. ", not a " .. type(value), 0)
     end
   end
-  for name, value in pairs(options) do
-    settings[name] = value
+  local chosen = {}
+  for name in pairs(known) do
+    chosen[name] = settings[name]
+    if options[name] ~= nil then
+      chosen[name] = options[name]
+    end
   end
-  handle = nil
+  handle = opened(chosen) -- says what is wrong with the time before it is taken
+  settings = chosen
 end
 
 -- How often the daemon could not be asked, and why the last time.
