@@ -50,8 +50,9 @@ class Line(GateTest):
         self.work_dir.chmod(0o755)
         self.path = self.work_dir / "line.sock"
 
-    def start(self, more=CHECK):
-        self.start_gate(more=f'\n[line]\nsocket = "{self.path}"\nsocket_mode = "0666"\n{more}\n')
+    def start(self, more=CHECK, **config):
+        more = f'\n[line]\nsocket = "{self.path}"\nsocket_mode = "0666"\n{more}\n'
+        self.start_gate(**config, more=more)
 
     def open(self):
         connection = socket.socket(socket.AF_UNIX)
@@ -98,6 +99,28 @@ class Line(GateTest):
         self.assertEqual(self.advice(OTHER), "pass")
         self.gate.ask("allow", "add", CLIENT)
         self.assert_soon("pass", lambda: self.advice(CLIENT), "an allowed client")
+
+    def test_the_sample_of_momentums_limits(self):
+        sample = (gate.TREE / "integrations/postfix/checks.toml").read_text()
+        self.start(sample.replace("max = 20000", "max = 12"), monitors=("60,10", "900,4"))
+
+        def said(address):
+            answer = self.ask(f"check {address} smtp")
+            return answer["code"] + " " + answer.get("text", "").partition(" (")[0]
+
+        self.connect(CLIENT, times=10, keep=10)
+        self.assertEqual(said(CLIENT), "250 ", "ten are open")
+        self.connect(CLIENT, times=1, keep=1)
+        self.assertEqual(said(CLIENT), "421 connection limit exceeded", "eleven")
+        self.connect(OTHER, times=100)
+        self.assertEqual(said(OTHER), "250 ", "a hundred in an hour")
+        self.connect(OTHER, times=1)
+        self.assertEqual(said(OTHER), "421 connection rate limit exceeded")
+        self.gate.ask("allow", "add", "192.0.2.0/24")
+        for client in (CLIENT, OTHER):
+            self.assertEqual(said(client), "250 ", "allowed")
+        self.connect(OTHER, times=2, keep=2)
+        self.assertEqual(said(OTHER), "421 connection limit exceeded", "all together")
 
     def test_takes_what_is_reported(self):
         self.start()

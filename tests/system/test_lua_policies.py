@@ -71,6 +71,49 @@ class LuaPolicies(GateTest):
             self.assert_soon("true 0 0", lambda: connect_and_ask(interpreter).replace("\t", " "),
                              interpreter)
 
+    def shipped(self, times=1, change="", client="192.0.2.7"):
+        """What the policy with Momentum's limits says of a client who connects so often; the
+        interpreter is another each time, as the processes of a mail server are."""
+        policy = TREE / "integrations/lua/policies/connection_limits.lua"
+        return self.lua(
+            f'local policy = dofile("{policy}") {change} local said = "passed" '
+            'local vctx = { disconnect = function(_, code, text) said = code .. " " .. text end } '
+            f'local accept = {{ remote_addr = "{client}:40312" }} for _ = 1, {times} do '
+            'msys.callHook(accept, "validate_connect", accept, vctx) end print(said)',
+            list(INTERPRETERS)[times % len(INTERPRETERS)])
+
+    def test_the_shipped_limits_of_open_connections(self):
+        self.start_gate()
+        whitelist = 'policy.whitelist = { "192.0.2.0/24" }'
+        for client, name in (("192.0.2.7", "192.0.2.7"), ("2001:db8:1::7", "[2001:db8:1::7]")):
+            with self.subTest(client):
+                self.connect(client, times=10, keep=10)
+                self.assertEqual(self.shipped(client=name), "passed", "ten")
+                self.connect(client, times=1, keep=1)
+                self.assertEqual(self.shipped(client=name), "421 connection limit exceeded")
+        self.assertEqual(self.shipped(client="192.0.2.8"), "passed", "a neighbour of eleven")
+        self.assertEqual(self.shipped(change=whitelist), "passed")
+        self.connect("192.0.2.8", times=90, keep=90)
+        self.assertEqual(self.shipped(client="192.0.2.9"), "421 connection limit exceeded",
+                         "a neighbour of 101")
+        self.assertEqual(self.shipped(change=whitelist), "passed")
+        for most, said in ((101, "passed"), (100, "421 connection limit exceeded")):
+            rule = f"{whitelist} policy.limits.concurrent[3].most = {most}"
+            self.assertEqual(self.shipped(change=rule), said, "no whitelist is for all together")
+
+    def test_the_shipped_limits_of_connections_in_an_hour(self):
+        self.start_gate()
+        self.assertEqual(self.shipped(times=60), "passed")
+        self.gate.stop()
+        self.gate.start()
+        self.assertEqual(self.shipped(times=40), "passed", "a hundred")
+        self.assertEqual(self.shipped(), "421 connection rate limit exceeded")
+        self.assertEqual(self.shipped(client="192.0.2.8"), "passed")
+        self.assertEqual(self.shipped(change='policy.whitelist = { "192.0.2.7" }'), "passed")
+        fewer = "policy.limits.rate[2].most = 102"
+        self.assertEqual(self.shipped(client="192.0.2.9", change=fewer),
+                         "421 connection rate limit exceeded", "the /24")
+
     def test_series_over_a_restart(self):
         self.start_gate()
         done = self.lua('local s = require("msys.audit_series") '
