@@ -215,8 +215,10 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
 {
     struct tg_source_key key = source_key_of(&packet->ends.client, service);
     __u64 hash = hash_ends(&packet->ends);
-    struct tg_pending *slot = find_pending(hash);
-    enum tg_verdict verdict = check_ack(slot, hash, packet->ack_seq);
+    __u64 expected = pending_word(hash, packet->ack_seq);
+    struct tg_pending *bucket = find_pending(hash);
+    __u32 way = 0;
+    enum tg_verdict verdict = check_ack(bucket, expected, &way);
     struct tg_flow flow = {
         .state = new_state(),
         .client_end = packet->seq,
@@ -241,9 +243,7 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
     if (bpf_map_update_elem(&flows, &packet->ends, &flow, BPF_NOEXIST) != 0)
         return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
     count_opened(&packet->ends, &flow);
-    /* Not if another handshake has taken the slot meanwhile. */
-    if (slot)
-        __sync_val_compare_and_swap(&slot->word, pending_word(hash, packet->ack_seq), 0);
+    forget_pending(bucket, expected, way);
     return TG_PASS_OPENED;
 }
 

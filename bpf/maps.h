@@ -20,7 +20,7 @@
 #define IPV6_PREFIX_BUCKETS_MAX (1 << 16)
 #define LISTED_MAX (1 << 20)
 #define FILTER_WORDS_MAX (1 << 18)
-#define PENDING_MAX (1 << 22)
+#define PENDING_BUCKETS_MAX (1 << 21)
 #define FLOWS_MAX (1 << 20)
 
 struct {
@@ -183,8 +183,8 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, PENDING_MAX);
-    __type(key, __u32); /* a keyed hash of the connection's ends; collisions overwrite */
+    __uint(max_entries, PENDING_BUCKETS_MAX);
+    __type(key, __u32); /* a keyed hash of the connection's ends */
     __type(value, struct tg_pending);
 } pending SEC(".maps");
 

@@ -20,12 +20,13 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 4
+#define TG_ABI_VERSION 5
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
 #define TG_NAME_BYTES 64    /* a service's or a network's name, zero-terminated */
 #define TG_BUCKET_WAYS 4
+#define TG_PENDING_WAYS 2
 #define TG_LIMITS_MAX 64
 #define TG_RULES_MAX 8         /* of one service and family, beside those of networks */
 #define TG_NETWORK_RULES_MAX 4 /* of one network */
@@ -371,13 +372,14 @@ enum tg_table_event {
 };
 
 /*
- * The server's SYN-ACK, remembered until the client's ACK proves it was received. One word, so
- * a reader never sees the tag of one connection with the number of another.
+ * Two SYN-ACKs of the server, the newer one first, each remembered until the client's ACK proves
+ * that it was received. A word each, so a reader never sees the tag of one connection with the
+ * number of another.
  */
 struct tg_pending {
-    __u64 word; /* tag << 32 | the server's first sequence number after its SYN; 0: empty */
+    __u64 words[TG_PENDING_WAYS]; /* tag << 32 | the server's number after its SYN; 0: empty */
 };
-TG_ABI_SIZE(struct tg_pending, 8);
+TG_ABI_SIZE(struct tg_pending, 16);
 
 struct tg_flow_key {
     struct tg_addr client;

@@ -120,7 +120,7 @@ std::vector<core::TableUse> KernelGate::table_uses() const
         {"rates", ways_of("rates"), std::nullopt},
         {"ipv6_prefixes", ways_of("ipv6_prefixes"), std::nullopt},
         {"lists", parts_.lists.entries_max(), parts_.lists.entries()},
-        {"pending", max_of("pending"), std::nullopt},
+        {"pending", max_of("pending") * TG_PENDING_WAYS, std::nullopt},
         {"networks", max_of("network_records") - 1, parts_.networks.configured()},
     };
 }

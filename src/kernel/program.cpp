@@ -68,7 +68,7 @@ constexpr SizedMap sized_maps[] = {
     {"rates",           "rates",         TG_BUCKET_WAYS, 0, true},
     {"ipv6_prefixes",   "ipv6_prefixes", TG_BUCKET_WAYS, 0, true},
     {"flows",           "flows"},
-    {"pending",         "pending",       1, 0, true},
+    {"pending",         "pending",       TG_PENDING_WAYS, 0, true},
     {"networks",        nullptr},
     {"network_tallies", nullptr},
     {"network_nodes",   nullptr},
@@ -91,9 +91,9 @@ std::uint32_t filter_words(std::uint32_t sources_max)
     return std::bit_ceil(std::max(sources_max / 4, words_min));
 }
 
-std::uint32_t buckets(std::uint32_t entries)
+std::uint32_t buckets(std::uint32_t entries, std::uint32_t ways = TG_BUCKET_WAYS)
 {
-    return std::max(entries / TG_BUCKET_WAYS, 1U);
+    return std::max(entries / ways, 1U);
 }
 
 /// .bss and .rodata belong to one load of the programs and are not pinned.
@@ -195,7 +195,7 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.ipv6_prefixes, buckets(sizes.ipv6_prefixes_max)},
         {maps.repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS},
         {maps.flows, sizes.flows_max},
-        {maps.pending, sizes.pending_max},
+        {maps.pending, buckets(sizes.pending_max, TG_PENDING_WAYS)},
         // And the place of IPv4, see networks.cpp; and one that kernels before 6.13 ask for when
         // an entry of a full trie is replaced.
         {maps.networks, sizes.networks_max + 2},

@@ -73,9 +73,9 @@ void size_tables(gate &skeleton, const ReplayOptions &options)
         bpf_map__set_max_entries(map, flows);
     for (auto *map : {maps.claims, maps.rates})
         bpf_map__set_max_entries(map, states / TG_BUCKET_WAYS);
-    bpf_map__set_max_entries(
-        maps.pending, static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-                          std::bit_ceil(packets * pending_for_each), pending_min, pending_max)));
+    const auto handshakes = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+        std::bit_ceil(packets * pending_for_each), pending_min, pending_max));
+    bpf_map__set_max_entries(maps.pending, handshakes / TG_PENDING_WAYS);
     bpf_map__set_max_entries(maps.proven_filter, std::bit_ceil(flows));
     bpf_map__set_max_entries(maps.repeats,
                              static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);

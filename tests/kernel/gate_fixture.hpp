@@ -308,8 +308,9 @@ protected:
     std::size_t pending_in_use()
     {
         std::size_t used = 0;
-        for (std::uint32_t i = 0; i < options().pending_max; i++)
-            used += get<tg_pending>(maps().pending, i)->word != 0;
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().pending); i++)
+            for (const auto word : get<tg_pending>(maps().pending, i)->words)
+                used += word != 0;
         return used;
     }
 
@@ -339,7 +340,7 @@ protected:
     void clear_tables()
     {
         delete_entries<tg_flow_key>(maps().flows);
-        for (std::uint32_t i = 0; i < options().pending_max; i++)
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().pending); i++)
             put(maps().pending, i, tg_pending{});
     }
 
@@ -379,7 +380,7 @@ private:
         rodata.rates_mask = sizes.rates_max / TG_BUCKET_WAYS - 1;
         rodata.ipv6_prefixes_mask = sizes.ipv6_prefixes_max / TG_BUCKET_WAYS - 1;
         rodata.filter_mask = filter_words - 1;
-        rodata.pending_mask = sizes.pending_max - 1;
+        rodata.pending_mask = sizes.pending_max / TG_PENDING_WAYS - 1;
         rodata.sources_max = sizes.sources_max;
         for (int i = 0; i < 2; i++) {
             const int bits =
@@ -396,7 +397,7 @@ private:
         resize(maps().prefixes, sizes.prefix_pairs);
         resize(maps().proven_filter, filter_words);
         resize(maps().repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
-        resize(maps().pending, sizes.pending_max);
+        resize(maps().pending, sizes.pending_max / TG_PENDING_WAYS);
         for (auto *map : {maps().sources, maps().source_index, maps().freed_slots})
             resize(map, sizes.sources_max);
         for (auto *map : {maps().networks, maps().network_tallies, maps().network_records,

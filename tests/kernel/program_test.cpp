@@ -77,7 +77,7 @@ TEST_F(Programs, LoadWithMapsOfTheConfiguredSizes)
     EXPECT_EQ(map_info(program, "repeats").max_entries,
               static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
     EXPECT_EQ(map_info(program, "flows").max_entries, 256U);
-    EXPECT_EQ(map_info(program, "pending").max_entries, 1024U);
+    EXPECT_EQ(map_info(program, "pending").max_entries, 512U);
 
     EXPECT_NE(settings(program).hash_seed[0], 0U);
     EXPECT_NE(settings(program).hash_seed[1], 0U);

@@ -432,11 +432,16 @@ TEST_F(FullClaims, ForgetSourcesAndLoseNoTotal)
 
 class NarrowPending : public Tallies {
 protected:
-    [[nodiscard]] GateOptions options() const override { return {.pending_max = 1}; }
+    [[nodiscard]] GateOptions options() const override { return {.pending_max = 2}; }
+
+    void answer(const Conversation &conversation)
+    {
+        pass(conversation, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
+    }
 };
 
-/* One place for every handshake: who answers last is proven, and nobody by another's number. */
-TEST_F(NarrowPending, ACollisionOverwritesAndProvesNobodyElse)
+/* One bucket for every handshake: the last two are proven, and nobody by another's number. */
+TEST_F(NarrowPending, TheOldestOfThreeIsPushedOutAndProvesNobodyElse)
 {
     std::size_t open = 0;
     unsigned port = 40000;
@@ -446,13 +451,46 @@ TEST_F(NarrowPending, ACollisionOverwritesAndProvesNobodyElse)
             take(path);
             const auto first = from(ipv6 ? "2001:db8:0:1::1" : "192.0.2.1", ++port);
             const auto second = from(ipv6 ? "2001:db8:0:2::1" : "192.0.2.2", ++port);
-            pass(first, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
-            pass(second, {server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK});
+            const auto third = from(ipv6 ? "2001:db8:0:3::1" : "192.0.2.3", ++port);
+            for (const auto &one : {first, second, third})
+                answer(one);
             EXPECT_STREQ(verdict_name(acknowledge(first)), "pass_unknown_flow");
             EXPECT_STREQ(verdict_name(acknowledge(second)), "pass_opened");
+            EXPECT_STREQ(verdict_name(acknowledge(third)), "pass_opened");
             EXPECT_STREQ(verdict_name(answer_and_ack(first)), "pass_opened");
-            EXPECT_EQ(flows(), open += 2);
+            EXPECT_EQ(flows(), open += 3);
+            EXPECT_EQ(pending_in_use(), 0U);
         }
+}
+
+TEST_F(NarrowPending, AnAnswerThatIsSentAgainPushesNobodyOut)
+{
+    unsigned port = 40000;
+    for (const auto &path : paths) {
+        SCOPED_TRACE(program_name(path.ingress));
+        take(path);
+        const auto first = from("192.0.2.1", ++port);
+        const auto second = from("192.0.2.2", ++port);
+        for (const auto &one : {first, second, first, second, second, first})
+            answer(one);
+        EXPECT_EQ(pending_in_use(), 2U);
+        EXPECT_STREQ(verdict_name(pass(first, {client, ack, 1, 77, 0, TG_PASS_BAD_ACK})),
+                     "pass_bad_ack");
+        EXPECT_STREQ(verdict_name(pass(second, {client, ack, 1, 77, 0, TG_PASS_BAD_ACK})),
+                     "pass_bad_ack");
+        EXPECT_STREQ(verdict_name(acknowledge(first)), "pass_opened");
+        EXPECT_STREQ(verdict_name(acknowledge(second)), "pass_opened");
+    }
+}
+
+/* Whose handshake is over has left its way to the next. */
+TEST_F(NarrowPending, WhoIsProvenMakesRoom)
+{
+    const auto slow = from("192.0.2.1");
+    answer(slow);
+    for (unsigned i = 0; i < 20; i++)
+        EXPECT_STREQ(verdict_name(answer_and_ack(from("192.0.2.2", 41000 + i))), "pass_opened");
+    EXPECT_STREQ(verdict_name(acknowledge(slow)), "pass_opened");
 }
 
 /* A million SYNs would be the same: nothing of a connection is kept before its proof. */
