@@ -83,6 +83,11 @@ struct FrontEndSocket {
     auto operator<=>(const FrontEndSocket &) const = default;
 };
 
+/// The control socket's HTTP for those who count, and neither list nor drop: docs/control.md.
+struct Asking {
+    FrontEndSocket socket;
+};
+
 /// One line asks, one line answers: docs/line.md.
 struct LineProtocol {
     FrontEndSocket socket;
@@ -188,6 +193,7 @@ struct Config {
     State state;
     Control control;
     Http http;
+    Asking ask;
     LineProtocol line;
     Sessions sessions;
     Anvil anvil;

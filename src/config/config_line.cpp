@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// [line], and what it has in common with other front-ends on a Unix socket.
+// [line] and [ask], and what they have in common with other front-ends on a Unix socket.
 #include "config/draft.hpp"
 #include "config/rules.hpp"
 
@@ -12,6 +12,11 @@ FrontEndSocket read_socket(TableReader &table, FrontEndSocket socket)
         socket.path = path->value;
     socket.mode = table.value("socket_mode", socket_mode(), socket.mode);
     return socket;
+}
+
+void read_ask(TableReader &table, Draft &draft)
+{
+    draft.config.ask.socket = read_socket(table);
 }
 
 void read_line(TableReader &table, Draft &draft)

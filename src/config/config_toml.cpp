@@ -204,6 +204,7 @@ constexpr Section sections[] = {
     {"allow", Shape::many, read_allow},
     {"check", Shape::many, read_check},
     {"http", Shape::one, read_http},
+    {"ask", Shape::one, read_ask},
     {"line", Shape::one, read_line},
     {"anvil", Shape::one, read_anvil},
     {"policy", Shape::one, read_policy},

@@ -68,6 +68,7 @@ void check_limited_networks(const Draft &draft, Mistakes &mistakes);
 
 /// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
 FrontEndSocket read_socket(TableReader &table, FrontEndSocket otherwise = {});
+void read_ask(TableReader &table, Draft &draft);
 void read_line(TableReader &table, Draft &draft);
 void read_anvil(TableReader &table, Draft &draft);
 /// Services must have been read.

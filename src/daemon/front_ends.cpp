@@ -94,6 +94,8 @@ std::vector<frontend::MetricRow> policy_metrics(const frontend::PolicyService &p
 
 Result<void> FrontEnds::open(const config::Config &config)
 {
+    if (auto ask = listen(config.ask.socket, ask_listener_); !ask)
+        return ask;
     if (auto anvil = listen(config.anvil.socket, anvil_listener_); !anvil)
         return anvil;
     if (auto line = listen(config.line.socket, line_listener_); !line)
@@ -108,6 +110,13 @@ Result<void> FrontEnds::open(const config::Config &config)
 void FrontEnds::start(const Parts &parts)
 {
     start_checks(parts);
+    if (ask_listener_) {
+        ask_server_ = std::make_unique<net::HttpServer>(
+            parts.loop, std::move(*std::exchange(ask_listener_, std::nullopt)),
+            parts.control.handler(frontend::Access::policy));
+        parts.control.show_server(*ask_server_);
+        spdlog::info("answering questions, reports and series on {}", ask_server_->name());
+    }
     if (anvil_listener_) {
         anvil_ = std::make_unique<AnvilFront>(
             std::move(*std::exchange(anvil_listener_, std::nullopt)), parts.config.anvil,

@@ -26,6 +26,7 @@
 #include "frontend/line_service.hpp"
 #include "frontend/policy_service.hpp"
 #include "frontend/sessions_service.hpp"
+#include "net/http_server.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/stream_server.hpp"
@@ -66,7 +67,7 @@ public:
     const AnvilFront *anvil() const { return anvil_.get(); }
 
 private:
-    /// A stream front-end between open() and start().
+    /// A front-end between open() and start().
     using Opened = std::optional<net::Listener>;
 
     std::unique_ptr<net::StreamServer> serve(const Parts &parts, const char *name, Opened &opened,
@@ -77,6 +78,8 @@ private:
     void configure_checks(const config::Config &config);
     void start_sessions(const Parts &parts);
 
+    Opened ask_listener_;
+    std::unique_ptr<net::HttpServer> ask_server_;
     Opened anvil_listener_;
     std::unique_ptr<AnvilFront> anvil_;
     std::unique_ptr<CheckLog> check_log_;

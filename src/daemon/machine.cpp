@@ -61,6 +61,7 @@ std::vector<std::string> list_restart_only(const config::Config &running, const 
     compare("anvil.before_3_6", running.anvil.before_3_6 == now.anvil.before_3_6, restart);
     compare("anvil.streams_max", running.anvil.streams_max == now.anvil.streams_max, restart);
     compare("anvil.idents_max", running.anvil.idents_max == now.anvil.idents_max, restart);
+    compare("ask.socket", running.ask.socket == now.ask.socket, restart);
     compare("line.socket", running.line.socket == now.line.socket, restart);
     compare("sessions.socket", running.sessions.socket == now.sessions.socket, restart);
     compare("sessions.count_from", running.sessions.count_from == now.sessions.count_from, restart);

@@ -237,6 +237,13 @@ bool is_for_everybody(const ControlRequest &request)
            std::holds_alternative<PageRequest>(request);
 }
 
+bool is_for_policy(const ControlRequest &request)
+{
+    if (const auto *const series = std::get_if<SeriesRequest>(&request))
+        return !std::holds_alternative<SeriesUndefineRequest>(*series);
+    return is_for_everybody(request) || std::holds_alternative<EventRequest>(request);
+}
+
 std::string_view top_by_name(core::TopBy by)
 {
     switch (by) {

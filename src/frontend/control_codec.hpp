@@ -149,6 +149,9 @@ std::variant<ControlRequest, ControlRefusal> parse_control(std::string_view meth
 /// Whether clients of a read-only listener may ask for it: no writes, and nothing of who is on
 /// which list, and why.
 bool is_for_everybody(const ControlRequest &request);
+/// Whether it is a mail server's business: what everybody may ask, and to report events, and to
+/// keep series. None of it says who is let in.
+bool is_for_policy(const ControlRequest &request);
 
 /// "connections", "live" or "syn", as `by=` takes it.
 std::string_view top_by_name(core::TopBy by);

@@ -81,6 +81,10 @@ net::Response ControlService::handle(const net::Request &request, Access access)
         return refusal_response({.status = 403,
                                  .message = "this listener is read-only: ask on the control "
                                             "socket"});
+    if (access == Access::policy && !is_for_policy(control))
+        return refusal_response({.status = 403,
+                                 .message = "this socket is for questions, reports and series: "
+                                            "ask on the control socket"});
     return std::visit([&](const auto &each) { return answer(each, request.peer); }, control);
 }
 

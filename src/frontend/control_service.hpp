@@ -23,7 +23,11 @@
 namespace tallygate::frontend {
 
 /// What a listener's clients may do.
-enum class Access { full, read_only };
+enum class Access {
+    full,
+    policy,    ///< as is_for_policy()
+    read_only, ///< as is_for_everybody()
+};
 
 /// Borrows all that it is given. Not for several threads.
 class ControlService {

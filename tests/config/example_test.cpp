@@ -57,6 +57,7 @@ void expect_equal(const config::Config &left, const config::Config &right)
     EXPECT_EQ(left.control.socket, right.control.socket);
     EXPECT_EQ(left.sessions.count_from, right.sessions.count_from);
     EXPECT_EQ(left.sessions.socket.mode, right.sessions.socket.mode);
+    EXPECT_EQ(left.ask.socket.mode, right.ask.socket.mode);
     EXPECT_EQ(left.line.socket.mode, right.line.socket.mode);
     EXPECT_EQ(left.policy.socket.mode, right.policy.socket.mode);
     EXPECT_EQ(left.policy.report_only, right.policy.report_only);
@@ -102,7 +103,7 @@ TEST(ConfigExample, LeavesNoSettingOut)
     static const std::regex known{R"(no setting: expected one of ([^\n]*))"};
     const char *headers[] = {"[state]",   "[control]", "[[service]]", "[windows]", "[[network]]",
                              "[[limit]]", "[lists]",   "[[block]]",   "[[allow]]", "[reconcile]",
-                             "[http]",    "[line]",    "[policy]",    "[[check]]"};
+                             "[http]",    "[line]",    "[policy]",    "[[check]]", "[ask]"};
     std::size_t settings = 0;
 
     const auto check = [&](const std::string &text) {

@@ -129,6 +129,11 @@ const struct {
     {"a line socket", after("[line]\nsocket = \"/run/line.sock\"\nsocket_mode = \"0666\""),
      [](const Config &config) {
         return config.line.socket.path == "/run/line.sock" && config.line.socket.mode == 0666; }},
+    {"no socket for policies unless it is named", after("[ask]"), [](const Config &config) {
+        return !config.ask.socket.path && config.ask.socket.mode == 0660; }},
+    {"a socket for policies", after("[ask]\nsocket = \"/run/a.sock\"\nsocket_mode = \"0666\""),
+     [](const Config &config) {
+        return config.ask.socket.path == "/run/a.sock" && config.ask.socket.mode == 0666; }},
     {"no anvil unless it has a socket", after("[anvil]\ntime_unit = 5"),
      [](const Config &config) {
         return !config.anvil.socket.path && config.anvil.socket.mode == 0666 &&

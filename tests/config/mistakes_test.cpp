@@ -93,15 +93,15 @@ const Row section_rows[] = {
     {"a section that nobody knows", after("[colour]"),
      "t.toml:6:2: colour is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [line], [anvil], [policy], "
-         "[sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [ask], [line], "
+         "[anvil], [policy], [sessions]"},
     {"a misspelt section", after("[contrl]"),
      "t.toml:6:2: contrl is no section: did you mean control?"},
     {"a key outside all sections", "mode = \"observe\"\n" + after(""),
      "t.toml:1:1: mode is no section: expected one of "
          "[gate], [reconcile], [state], [control], [[service]], [windows], [[network]], "
-         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [line], [anvil], [policy], "
-         "[sessions]"},
+         "[[limit]], [lists], [[block]], [[allow]], [[check]], [http], [ask], [line], "
+         "[anvil], [policy], [sessions]"},
     {"one table where there may be many", gate + "[service]\nname = \"smtp\"",
      "t.toml:3:1: service is a table: expected [[service]]"},
     {"many tables where there is one", after("[[windows]]"),

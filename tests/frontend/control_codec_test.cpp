@@ -215,6 +215,28 @@ TEST(ControlCodec, TellsWhatEverybodyMayAskFor)
         EXPECT_FALSE(is_open(target)) << target;
 }
 
+TEST(ControlCodec, TellsWhatIsForPolicies)
+{
+    const auto is_open = [](const char *method, const char *target) {
+        return is_for_policy(std::get<ControlRequest>(parse_control(method, target)));
+    };
+    for (const auto *target :
+         {"/v1/live?cidr=::/0", "/v1/count?cidr=::/0&monitor=60,10", "/v1/series",
+          "/v1/series/count?name=a&key=b", "/v1/series/items?name=a", "/v1/status", "/metrics"})
+        EXPECT_TRUE(is_open("GET", target)) << target;
+    EXPECT_TRUE(is_open("POST", "/v1/event?name=auth&address=::1"));
+    EXPECT_TRUE(is_open("POST", "/v1/series/add?name=a&key=b"));
+    EXPECT_TRUE(is_open("PUT", "/v1/series?name=a&type=string&monitor=1,1"));
+    EXPECT_TRUE(is_open("DELETE", "/v1/series/item?name=a&key=b"));
+    EXPECT_FALSE(is_open("DELETE", "/v1/series?name=a"));
+    for (const auto *target : {"/v1/lists", "/v1/limits", "/v1/explain?address=::1"})
+        EXPECT_FALSE(is_open("GET", target)) << target;
+    for (const auto *target :
+         {"/v1/block?cidr=192.0.2.7", "/v1/block/remove?cidr=192.0.2.7", "/v1/allow?cidr=192.0.2.7",
+          "/v1/allow/remove?cidr=192.0.2.7", "/v1/mode?mode=enforce", "/v1/reload"})
+        EXPECT_FALSE(is_open("POST", target)) << target;
+}
+
 const struct {
     const char *method;
     const char *target;

@@ -43,6 +43,7 @@ protected:
 
         service_.emplace(*questions_, facts_, actions_, reports_, series_);
         serve(full_path_, Access::full);
+        serve(policy_path_, Access::policy);
         serve(read_only_path_, Access::read_only);
         thread_.start();
     }
@@ -113,6 +114,7 @@ protected:
 
     TempDir dir_;
     std::string full_path_ = dir_ / "control.sock";
+    std::string policy_path_ = dir_ / "ask.sock";
     std::string read_only_path_ = dir_ / "read-only.sock";
     FakeGate gate_;
     FakeClock clock_;
@@ -448,6 +450,22 @@ TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
     EXPECT_EQ(reply(reader.get("/v1/series")).status, 200u);
     EXPECT_EQ(actions_.last_asker.uid, std::nullopt) << "nobody was asked to do anything";
     EXPECT_EQ(reply(reader.get("/v1/status")).status, 200u);
+}
+
+TEST_F(ControlServiceTest, CountsForAPolicyAndLetsItDecideNothing)
+{
+    const client::Client policy{policy_path_};
+    const auto blocked = reply(policy.post("/v1/block?cidr=203.0.113.9"));
+    EXPECT_EQ(blocked.status, 403u);
+    EXPECT_THAT(blocked.body, HasSubstr("ask on the control socket"));
+    EXPECT_EQ(reply(policy.post("/v1/mode?mode=enforce")).status, 403u);
+    EXPECT_EQ(reply(policy.get("/v1/lists")).status, 403u);
+    EXPECT_EQ(actions_.last_asker.uid, std::nullopt) << "nobody was asked to do anything";
+    EXPECT_EQ(reply(policy.get("/v1/live?cidr=::/0")).status, 200u);
+    EXPECT_EQ(reply(policy.post("/v1/event?name=auth&address=203.0.113.9")).status, 200u);
+    EXPECT_EQ(reply(policy.ask("PUT", "/v1/series?name=a&type=cidr&monitor=1,1")).status, 200u);
+    EXPECT_EQ(reply(policy.post("/v1/series/add?name=a&key=203.0.113.9")).status, 200u);
+    EXPECT_EQ(reply(policy.get("/v1/series/items?name=a")).status, 200u);
 }
 
 TEST_F(ControlServiceTest, TellsWhatTheGateCouldNotDo)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The sample script of integrations/sieve, run by Debian's own sieve-test, with programs that ask a
 daemon which counts real connections."""
-import os
 import shutil
-import stat
 import unittest
 
 from fixture import NOBODY, GateTest
@@ -51,6 +49,7 @@ class Sieve(GateTest):
         self.work_dir.chmod(0o711)  # sieve-test is nobody
         self.folder = self.work_dir / "sieve"
         self.folder.mkdir()
+        self.socket = self.work_dir / "ask.sock"
         self.write_programs()
         self.home = servers.Home(self.link.server, packages, self.work_dir, self.record,
                                  self.work_dir / "helpers.log", fresh=["/etc/dovecot"],
@@ -65,14 +64,13 @@ class Sieve(GateTest):
         (self.folder / "programs").mkdir()
         for name in NAMES:
             program = self.folder / "programs" / name
-            program.write_text(f"#!/bin/sh\nexport TALLYGATE_SOCKET={self.gate.socket}\n"
+            program.write_text(f"#!/bin/sh\nexport TALLYGATE_SOCKET={self.socket}\n"
                                f'exec {FOLDER / name} "$@"\n')
             program.chmod(0o755)
 
     def start_gate(self, *arguments, **config):
-        super().start_gate(*arguments, **config)
-        os.chown(self.gate.socket, -1, NOBODY)
-        self.assertEqual(stat.S_IMODE(self.gate.socket.stat().st_mode), 0o660)
+        more = f'\n[ask]\nsocket = "{self.socket}"\nsocket_mode = "0666"\n'
+        super().start_gate(*arguments, **config, more=more)
 
     def delivered_to(self, headers, script=SAMPLE):
         """Into which folder the script puts a message with those headers."""
@@ -103,6 +101,19 @@ class Sieve(GateTest):
                 ("no address", "X-Client-Address: unknown\n", "INBOX")):
             with self.subTest(name):
                 self.assert_soon(folder, lambda: self.delivered_to(headers), name)
+
+    def test_who_asks_cannot_decide(self):
+        self.start_gate()
+
+        def ask(*words):
+            return self.home.run("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                                 "--clear-groups", PROGRAMS / "tallygate", *words,
+                                 check=False).returncode
+
+        self.assertEqual(ask("--socket", self.socket, "live", "192.0.2.7"), 0)
+        self.assertEqual(ask("--socket", self.socket, "block", "add", "203.0.113.9"), 6)
+        self.assertEqual(ask("--socket", self.socket, "mode", "enforce"), 6)
+        self.assertEqual(ask("--socket", self.gate.socket, "live", "192.0.2.7"), 4)
 
     def test_neighbours(self):
         self.start_gate()
