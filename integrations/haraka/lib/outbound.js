@@ -38,6 +38,7 @@ class Outbound {
     const max = outbound.domains.get(domain)
     this.nextSession += 1
     this.sessions.set(hmail, session)
+    this.endWithAttempt(hmail)
     if (!max) {
       daemon.open(session, { domain })
       return 0
@@ -72,6 +73,18 @@ class Outbound {
     this.end(hmail)
     const wait = Number(answer.retry_ms)
     return wait > 0 ? Math.ceil(wait / 1000) : found.rate.span
+  }
+
+  // No hook tells of a mail that Haraka drops for two others, because some of its recipients are
+  // tried again and the rest is bounced. But whatever becomes of an attempt, Haraka's queue is told.
+  endWithAttempt(hmail) {
+    const { next_cb: tellQueue } = hmail
+    if (typeof tellQueue !== 'function') return
+    hmail.next_cb = (...results) => {
+      hmail.next_cb = tellQueue
+      this.end(hmail)
+      return tellQueue.apply(hmail, results)
+    }
   }
 
   end(hmail) {

@@ -41,6 +41,17 @@ for (const hook of ['delivered', 'deferred', 'bounce']) {
     }))
 }
 
+test('one that Haraka drops without a hook ends as well, and the queue is told once', () =>
+  withScene(OUTBOUND, {}, async (scene, daemon) => {
+    const told = []
+    const hmail = { ...mail('example.com'), next_cb: (...results) => told.push(results) }
+    await scene.call('begin_delivery', hmail)
+    hmail.next_cb('result')
+    await until(() => daemon.of('close').length > 0)
+    assert.strictEqual(scene.plugin.client.sessions.size, 0)
+    assert.deepStrictEqual(told, [['result']])
+  }))
+
 test('one that is tried again, because another plugin delayed it, is counted once', () =>
   withScene(OUTBOUND, {}, async (scene) => {
     const hmail = mail('example.com')

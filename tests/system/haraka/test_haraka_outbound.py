@@ -23,7 +23,7 @@ class Sink(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.socket.close()
         self.socket = listening
         self.lock = threading.Lock()
-        self.now = self.most = self.taken = 0
+        self.now = self.most = self.taken = self.refused = 0
 
     def change(self, by):
         with self.lock:
@@ -39,7 +39,10 @@ class Delivery(socketserver.StreamRequestHandler):
             if verb == b"MAIL":
                 self.server.change(1)
                 time.sleep(0.3)  # so that others are under way at the same time
-            self.wfile.write({b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(
+            refusals = {b"<gone@": b"550 gone\r\n", b"<later@": b"450 later\r\n"}
+            refusal = next((text for who, text in refusals.items() if who in line), None)
+            self.server.refused += b"<gone@" in line
+            self.wfile.write(refusal or {b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(
                 verb, b"250 ok\r\n"))
             if verb == b"DATA":
                 while self.rfile.readline().strip() != b".":
@@ -60,13 +63,13 @@ class HarakaOutbound(HarakaTest):
         self.addCleanup(self.sink.server_close)
         self.addCleanup(self.sink.shutdown)
 
-    def send(self, count):
+    def send(self, count, recipients=("b",)):
         session = self.session("192.0.2.1")
         self.assertEqual(session.say("EHLO client.example.org")[0], 250)
         for number in range(count):
             for line, code in ((f"MAIL FROM:<a{number}@example.org>", 250),
-                               ("RCPT TO:<b@relay.example>", 250), ("DATA", 354),
-                               (f"Subject: {number}\r\n\r\nx\r\n.", 250)):
+                               *((f"RCPT TO:<{each}@relay.example>", 250) for each in recipients),
+                               ("DATA", 354), (f"Subject: {number}\r\n\r\nx\r\n.", 250)):
                 self.assertEqual(session.say(line)[0], code, line)
 
     def assert_delivered(self, count):
@@ -81,9 +84,16 @@ class HarakaOutbound(HarakaTest):
         self.send(MAILS)
         self.assert_delivered(MAILS)
         self.assertEqual(self.sink.most, 1)
-        answer = {"live": [1], "opened": True}
-        self.assert_soon(answer, lambda: self.without_id(
-            self.ask(do="deliver", session="x", domain="relay.example")), "deliveries")
+        self.assert_none_under_way()
+
+    def test_one_that_is_neither_taken_nor_refused_as_a_whole(self):
+        """Haraka makes two of it, which are deferred and bounced, and drops it without a word."""
+        self.start_both("[outbound]\nenabled=true\ndelay=1\nrelay.example=1\n")
+        self.send(1, ["gone", "later"])
+        self.assert_soon(1, lambda: self.sink.refused, "mails that were refused")
+        self.send(1)
+        self.assert_delivered(2)  # it, and the bounce
+        self.assert_none_under_way()
 
     def test_a_rate(self):
         self.start_both("[rate_outbound]\nenabled=true\nrelay.example=2/1h\n", loglevel="DEBUG\n")
@@ -96,6 +106,11 @@ class HarakaOutbound(HarakaTest):
             do="rate", rate="rate_outbound", key="relay.example", limit=2, span=3600,
             amount=0).items() if key in answer}, "what counted")
         self.assertEqual(self.sink.taken, 2)
+
+    def assert_none_under_way(self):
+        answer = {"live": [1], "opened": True}
+        self.assert_soon(answer, lambda: self.without_id(
+            self.ask(do="deliver", session="x", domain="relay.example")), "deliveries")
 
     @staticmethod
     def without_id(answer):
