@@ -17,7 +17,7 @@ const PIECE_MAX = 64 * 1024 // what may wait for the end of a turn
 const PENDING_MAX = 100000
 const BACKOFF_FIRST_MS = 100
 const BACKOFF_MAX_MS = 5000
-const SILENCE_MAX_MS = 2000 // until a daemon that owes answers is left
+const SILENCE_MAX_MS = 2000 // until a daemon that owes a greeting or answers is left
 const STEADY_MS = 5000 // after which a connection was a good one
 const QUIET_MS = 60000 // between two lines of the log about the daemon's absence
 
@@ -33,7 +33,7 @@ class Client {
     this.pending = new Map() // id -> { resolve, timer }
     this.nextId = 1
     this.socket = null
-    this.isStalled = false // an answer is overdue: nobody else waits until one comes
+    this.isStalled = false // an answer is overdue: nobody else waits until a word comes
     this.isEnded = false
     this.isLost = false // and the log says so
     this.lostAt = -Infinity
@@ -42,6 +42,7 @@ class Client {
     this.backoff = BACKOFF_FIRST_MS
     this.received = ''
     this.unsent = ''
+    this.unsentMax = UNSENT_MAX
     this.retry = null
     this.silence = null
   }
@@ -60,8 +61,18 @@ class Client {
     socket.on('error', (error) => this.leave(socket, error.message))
     socket.on('close', () => this.leave(socket, 'the connection was closed'))
     socket.unref() // a server that stops need not wait for us
+    this.expectWord(socket)
     this.send({ do: 'hello', version: VERSION, client: this.name })
-    for (const line of this.sessions.values()) this.write(line)
+    this.tellSessions()
+  }
+
+  // However many they are: what has to be told is no reason to leave a daemon.
+  tellSessions() {
+    this.unsentMax = UNSENT_MAX
+    for (const line of this.sessions.values()) {
+      this.unsentMax += Buffer.byteLength(line)
+      this.write(line)
+    }
   }
 
   end() {
@@ -124,7 +135,7 @@ class Client {
     this.unsent = ''
     if (!socket || !unsent) return
     socket.write(unsent)
-    if (socket.writableLength > UNSENT_MAX) this.leave(socket, 'it reads nothing')
+    if (socket.writableLength > this.unsentMax) this.leave(socket, 'it reads nothing')
   }
 
   onData(socket, text) {
@@ -170,8 +181,11 @@ class Client {
     this.settle(id, undefined)
     if (!this.socket) return
     this.isStalled = true
+    this.expectWord(this.socket)
+  }
+
+  expectWord(socket) {
     if (this.silence) return
-    const socket = this.socket
     this.silence = setTimeout(() => this.leave(socket, 'it does not answer'), SILENCE_MAX_MS)
     this.silence.unref()
   }
@@ -184,11 +198,12 @@ class Client {
     asked.resolve(reply)
   }
 
-  // Whatever went wrong: nobody waits any longer, and some time later it is tried again.
+  // Whatever went wrong: nobody waits any longer, and some time later it is tried again. Then
+  // nobody waits for a daemon that accepts and does not greet.
   leave(socket, why) {
     if (socket !== this.socket) return
     this.socket = null
-    this.isStalled = false
+    this.isStalled = true
     this.received = ''
     clearTimeout(this.silence)
     this.silence = null

@@ -147,6 +147,31 @@ test('only the first wait for a silent daemon; all are told of again once it is 
     await until(() => daemon.of('hello').length === 2 && daemon.of('open').length === 102)
   }))
 
+test('a daemon that accepts and never says a word is waited for once, however often it is tried', () =>
+  withDaemon(() => undefined, async (client, daemon) => {
+    daemon.greeting = ''
+    await client.open('a', OPENING, QUESTION)
+    for (const connections of [2, 3]) {
+      await until(() => daemon.connections === connections, 'another connection')
+      const asked = client.open(`s${connections}`, OPENING, QUESTION)
+      assert.strictEqual(client.pending.size, 0, 'somebody waits')
+      assert.strictEqual(await asked, undefined)
+    }
+    daemon.greeting = `${JSON.stringify(GREETING)}\n`
+    daemon.reply = counting({ live: 5 })
+    await until(() => !client.isStalled, 'the greeting')
+    assert.deepStrictEqual((await client.open('b', OPENING, QUESTION)).live, [5])
+  }))
+
+test('so many sessions as one client may have are told anew, on one connection', () =>
+  withDaemon(counting({}), async (client, daemon) => {
+    const line = `${JSON.stringify({ do: 'open', session: 's'.repeat(36), address: '192.0.2.1' })}\n`
+    for (let i = 0; i < 250000; i += 1) client.sessions.set(i, line)
+    client.start()
+    await until(() => daemon.of('open').length === 250000, 'all sessions')
+    assert.strictEqual(daemon.connections, 1)
+  }))
+
 test('an answer that comes late does nobody harm, and ends the silence', () =>
   withDaemon(
     (request, socket) => {
