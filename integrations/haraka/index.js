@@ -86,8 +86,9 @@ exports.load_settings = function () {
 
 exports.load_own = function (own) {
   const main = own.main || {}
-  const bad = (section) => (key) =>
-    this.say('logwarn', `tallygate.ini [${section}] ${key}: expected what the default file shows`)
+  const usual = 'expected what the default file shows'
+  const bad = (section) => (key, why) =>
+    this.say('logwarn', `tallygate.ini [${section}] ${key}: ${why || usual}`)
 
   this.own = {
     socket: String(main.socket || '/run/tallygate/sessions.sock'),
@@ -147,7 +148,7 @@ exports.no_answer = function (connection, what) {
 // What we remember of a connection.
 exports.state = function (connection) {
   if (!this.states) this.states = new WeakMap()
-  if (!this.states.has(connection)) this.states.set(connection, { unrecognized: 0, prefixes: [] })
+  if (!this.states.has(connection)) this.states.set(connection, { unrecognized: 0, prefixes: [], lengths: [] })
   return this.states.get(connection)
 }
 
@@ -185,8 +186,8 @@ exports.open_session = function (next, connection) {
   state.address = address
   state.is_allowed = limits.isListed(this.own.allow, address)
   state.prefixes = limits.prefixesOf(this.own.prefixes, address)
-  const lengths = [address.includes(':') ? 128 : 32, ...state.prefixes.map((each) => each.bits)]
-  state.live = this.daemon().open(connection.uuid, { address }, { prefixes: lengths })
+  state.lengths = limits.lengthsOf(address, state.prefixes)
+  state.live = this.daemon().open(connection.uuid, { address }, { prefixes: state.lengths })
   this.rates.connected(connection)
   return next()
 }
@@ -199,13 +200,14 @@ exports.close_session = function (next, connection) {
 }
 
 exports.check_connect = waiting(async function (next, connection) {
+  const deadline = Date.now() + this.own.timeout // for all that is asked here
   const answer = await this.state(connection).live
   if (answer && answer.allowed === true) this.state(connection).is_allowed = true
   if (this.is_allowed(connection)) return next()
 
   if (!this.check_concurrency(next, connection, answer)) return undefined
   if (!this.check_prefixes(next, connection, answer)) return undefined
-  return this.rates.check_connect(next, connection)
+  return this.rates.check_connect(next, connection, deadline)
 })
 
 function countIn(answer, index) {
@@ -236,8 +238,8 @@ exports.check_concurrency = function (next, connection, answer) {
 }
 
 exports.check_prefixes = function (next, connection, answer) {
-  const { prefixes } = this.state(connection)
-  const over = prefixes.find((each, index) => countIn(answer, index + 1) > each.max)
+  const { prefixes, lengths } = this.state(connection)
+  const over = prefixes.find((each) => countIn(answer, lengths.indexOf(each.bits)) > each.max)
 
   if (!over) return true
   this.publish(connection, { fail: 'concurrency.prefix', concurrency_prefix: over.key })

@@ -53,10 +53,11 @@ class Rates {
     state.rate_conn = this.ask(question('rate_conn', found, found && found.rate))
   }
 
-  // One who left before he could be judged has connected all the same.
+  // One who left before he could be judged has connected all the same; but not one who left before
+  // a proxy said who he is.
   disconnected(connection) {
     const state = this.plugin.state(connection)
-    if (state.rate_conn || state.is_allowed) return
+    if (state.address === undefined || state.rate_conn || state.is_allowed) return
     const { decides, others } = this.questionsAbout(connection)
     for (const each of [decides, ...others]) if (each) this.plugin.daemon().tell(each)
   }
@@ -86,19 +87,19 @@ class Rates {
     return { decides, others }
   }
 
-  askLate(connection) {
+  askLate(connection, deadline) {
     const { decides, others } = this.questionsAbout(connection)
     for (const each of others) this.plugin.daemon().tell(each)
-    return this.ask(decides)
+    return this.ask(decides, deadline)
   }
 
-  async check_connect(next, connection) {
+  async check_connect(next, connection, deadline) {
     const state = this.plugin.state(connection)
-    if (!state.rate_conn) state.rate_conn = this.askLate(connection)
+    if (!state.rate_conn) state.rate_conn = this.askLate(connection, deadline)
     const byHost = this.questionOf('rate_rcpt_host', this.hostOf(connection))
     const [connections, recipients] = await Promise.all([
       state.rate_conn,
-      this.ask(byHost && { ...byHost, amount: 0 }),
+      this.ask(byHost && { ...byHost, amount: 0 }, deadline),
     ])
 
     if (this.isOver(connection, 'rate_conn', connections)) {

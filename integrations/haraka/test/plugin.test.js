@@ -97,7 +97,12 @@ test('a session is closed when its connection is, once, and where a proxy told a
     assert.strictEqual(daemon.of('open')[0].session, daemon.of('close')[0].session)
   }))
 
-const PREFIXES = '[concurrency_prefixes]\n0.0.0.0/24=20\n::/64=10\n198.51.100.0/22=5\n'
+const PREFIXES = `[concurrency_prefixes]
+0.0.0.0/24=20
+::/64=10
+198.51.100.0/22=5
+::ffff:203.0.113.0/120=7
+`
 
 // (what, the address, the prefixes that are asked for, the counts, what is answered)
 const FROM_NETWORK = [CLOSE, 'Too many concurrent connections from your network']
@@ -106,6 +111,8 @@ const NETWORKS = [
   ['a /24 over it', '192.0.2.1', [32, 24], [1, 21], FROM_NETWORK],
   ['one network by itself', '198.51.101.1', [32, 24, 22], [1, 1, 6], FROM_NETWORK],
   ['an IPv6 /64', '2001:db8::1', [128, 64], [1, 11], FROM_NETWORK],
+  ['two of one length', '203.0.113.1', [32, 24], [1, 8], FROM_NETWORK],
+  ['IPv4 that came over IPv6', '::ffff:192.0.2.1', [32, 24], [1, 21], FROM_NETWORK],
 ]
 
 for (const [what, address, prefixes, live, expected] of NETWORKS) {
@@ -116,6 +123,15 @@ for (const [what, address, prefixes, live, expected] of NETWORKS) {
       assert.deepStrictEqual(daemon.of('open')[0].prefixes, prefixes)
     }, PREFIXES))
 }
+
+test('prefixes: no more lengths than can be asked for', () => {
+  const lines = Array.from({ length: 20 }, (_, index) => `0.0.0.0/${index + 8}=1000\n`).join('')
+  return withScene(NO_DELAY, {}, async (scene, daemon) => {
+    assert.deepStrictEqual(await scene.connect(scene.connection()), PASS)
+    assert.strictEqual(daemon.of('open')[0].prefixes.length, 16)
+    assert.strictEqual(scene.log.filter((line) => /more lengths than 15/.test(line)).length, 5)
+  }, `[concurrency_prefixes]\n${lines}`)
+})
 
 const EVERYTHING = `${NO_DELAY}[concurrency]\nmax=1\n[errors]\nmax=1\n[recipients]\nmax=1
 [unrecognized_commands]\nmax=1\n[rate_conn]\nenabled=true\ndefault=1\n[rate_rcpt]\nenabled=true\ndefault=1\n`
@@ -137,9 +153,10 @@ test('who is on the allow list is not limited', () =>
     await assertNothingFires(scene, scene.connection('192.0.2.1'))
     await assertNothingFires(scene, scene.connection('2001:db8::5'))
     await assertNothingFires(scene, scene.connection('::ffff:192.0.2.1'))
+    await assertNothingFires(scene, scene.connection('203.0.113.9'))
     assert.deepStrictEqual(await scene.connect(scene.connection('198.51.100.1')), TOO_MANY)
     assert.strictEqual(scene.log.filter((line) => /\[allow\] nonsense/.test(line)).length, 1)
-  }, '[allow]\n192.0.2.0/24\n2001:db8::/32\nnonsense\n'))
+  }, '[allow]\n192.0.2.0/24\n2001:db8::/32\n::ffff:203.0.113.9\nnonsense\n'))
 
 test('nor who is on the gate\'s', () =>
   withScene(EVERYTHING, { ...PLENTY, allowed: true }, (scene) =>

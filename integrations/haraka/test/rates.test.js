@@ -50,6 +50,30 @@ for (const [lines, address, host, expected] of KEYS) {
     }))
 }
 
+test('all that is asked at the greeting is asked within one patience', () =>
+  withScene(`${section('rate_conn', 'example.com=9\n')}[rate_rcpt_host]\nenabled=true\n`, {}, async (scene) => {
+    const deadlines = []
+    const connection = scene.connection('192.0.2.1', 'mail.example.com')
+    await scene.call('open_session', connection)
+    const before = Date.now()
+    scene.plugin.client.ask = async (request, deadline) => {
+      deadlines.push(deadline)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await scene.call('check_connect', connection)
+    assert.strictEqual(deadlines.length, 2)
+    assert.strictEqual(deadlines[0], deadlines[1])
+    assert.ok(deadlines[0] >= before + 250 && deadlines[0] <= Date.now() + 250, 'deadlines')
+  }))
+
+test('who leaves before a proxy said who he is was nobody', () =>
+  withScene(section('rate_conn', 'example.com=9\n'), {}, async (scene, daemon) => {
+    await scene.call('close_session', scene.connection('192.0.2.254', null))
+    await connect(scene)
+    await until(() => asked(daemon, 'rate_conn').length > 0)
+    assert.deepStrictEqual(asked(daemon, 'rate_conn').map(([key]) => key), ['192.0.2.1'])
+  }))
+
 test('rate_conn: the connection over it is closed', () =>
   withScene(section('rate_conn'), { rates: { rate_conn: 6 } }, async (scene) => {
     const [connection, answer] = await connect(scene)
