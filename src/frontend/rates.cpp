@@ -14,6 +14,8 @@ namespace {
 constexpr core::SealKind kind{"tgrates\n", "list of rates", 1, 1};
 
 constexpr std::size_t hits_max = 128;
+/// More than one: so what is past is found before as many new counters come as there are.
+constexpr std::size_t looked_at_a_time = 2;
 constexpr std::int64_t cells = 64; ///< of a span, when its times are put together
 // A list's node, a map's node and its place in the table, as the standard library has them.
 constexpr std::size_t overhead_bytes = 200;
@@ -83,6 +85,7 @@ Rates::Counter &Rates::find(const Wanted &wanted)
     auto name = name_of(wanted);
 
     if (const auto found = by_name_.find(name); found != by_name_.end()) {
+        look_behind(found->second);
         counters_.splice(counters_.end(), counters_, found->second);
         found->second->span_ms = span.count(); // a file may have said something else
         return *found->second;
@@ -108,9 +111,18 @@ void Rates::add(Counter &counter, std::int64_t now_ms, std::uint64_t amount)
 
 void Rates::drop(Counters::iterator counter)
 {
+    look_behind(counter);
     bytes_ -= bytes_of(*counter);
     by_name_.erase(counter->name);
     counters_.erase(counter);
+}
+
+/// If this one was next to be looked at, it is the one behind it now.
+void Rates::look_behind(Counters::iterator counter)
+{
+    if (next_ == counter)
+        next_ = std::next(counter) == counters_.end() ? std::nullopt
+                                                      : std::optional{std::next(counter)};
 }
 
 /// The newest stays, so that one that is being used is not forgotten for its own sake.
@@ -154,6 +166,7 @@ Rates::Taken Rates::take(const Wanted &wanted, core::UnixTime now)
     charge_bytes(before, counter);
     if (counter.hits.empty())
         drop(std::prev(counters_.end()));
+    forget_old(now, looked_at_a_time);
     return taken;
 }
 
@@ -161,9 +174,10 @@ void Rates::forget_old(core::UnixTime now, std::size_t counters_max)
 {
     const auto now_ms = milliseconds(now);
 
-    for (auto each = counters_.begin(); each != counters_.end() && counters_max > 0;
-         counters_max--) {
-        const auto counter = each++;
+    for (auto left = std::min(counters_max, counters_.size()); left > 0; left--) {
+        const auto counter = next_.value_or(counters_.begin());
+        next_ = counter;
+        look_behind(counter);
         // From further than a span in the future it was left by a clock that was set back.
         if (counter->hits.empty() ||
             std::abs(counter->hits.back().at_ms - now_ms) >= counter->span_ms)

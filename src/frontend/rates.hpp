@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -58,8 +59,9 @@ public:
 
     Taken take(const Wanted &wanted, core::UnixTime now);
 
-    /// Drops some counters whose span has passed, so that memory follows what is in use. Looks at
-    /// no more than `counters_max`, those first that were used longest ago.
+    /// Drops counters whose span has passed, so that memory follows what is in use. Looks at no
+    /// more than `counters_max`, and the next time goes on behind them: spans differ, and who was
+    /// used longest ago may be needed longest.
     void forget_old(core::UnixTime now, std::size_t counters_max = 1'000);
 
     std::size_t counters() const { return by_name_.size(); }
@@ -91,6 +93,7 @@ private:
     void add(Counter &counter, std::int64_t now_ms, std::uint64_t amount);
     void charge_bytes(std::size_t before, const Counter &counter);
     void drop(Counters::iterator counter);
+    void look_behind(Counters::iterator counter);
     static std::size_t bytes_of(const Counter &counter);
     static void expire(Counter &counter, std::int64_t now_ms);
     static void compact(Counter &counter);
@@ -100,6 +103,7 @@ private:
     std::uint64_t evicted_total_ = 0;
     std::uint64_t taken_total_ = 0;
     Counters counters_;
+    std::optional<Counters::iterator> next_; ///< for forget_old() to look at; nothing: the first
     std::unordered_map<std::string_view, Counters::iterator> by_name_; ///< names are counters_'
 };
 
