@@ -7,6 +7,7 @@ const cluster = require('node:cluster')
 const constants = require('haraka-constants')
 
 const { Client } = require('./lib/client')
+const { Concurrency } = require('./lib/concurrency')
 const limits = require('./lib/limits')
 const { plainAddress } = require('./lib/lookup')
 const { Outbound } = require('./lib/outbound')
@@ -40,6 +41,7 @@ function waiting(hook) {
 
 exports.register = function () {
   this.load_settings()
+  this.concurrency = new Concurrency(this)
   this.reports = new Reports(this)
   this.outbound = new Outbound(this)
   this.rates = new Rates(this)
@@ -176,18 +178,13 @@ exports.maximum = function (section, connection) {
   return limits.maximum(section, connection, (plugin) => this.note_missing_history(plugin))
 }
 
-// connect_init: the session is open from now on. Nobody waits: the answer is there by the time
-// that the name of the client has been looked up.
+// connect_init: the session is open from now on.
 exports.open_session = function (next, connection) {
-  const state = this.state(connection)
   const address = plainAddress(connection.remote.ip)
   if (address === undefined) return next() // nobody whom one could count
 
-  state.address = address
-  state.is_allowed = limits.isListed(this.own.allow, address)
-  state.prefixes = limits.prefixesOf(this.own.prefixes, address)
-  state.lengths = limits.lengthsOf(address, state.prefixes)
-  state.live = this.daemon().open(connection.uuid, { address }, { prefixes: state.lengths })
+  this.state(connection).is_allowed = limits.isListed(this.own.allow, address)
+  this.concurrency.open(connection, address)
   this.rates.connected(connection)
   return next()
 }
@@ -201,52 +198,10 @@ exports.close_session = function (next, connection) {
 
 exports.check_connect = waiting(async function (next, connection) {
   const deadline = Date.now() + this.own.timeout // for all that is asked here
-  const answer = await this.state(connection).live
-  if (answer && answer.allowed === true) this.state(connection).is_allowed = true
-  if (this.is_allowed(connection)) return next()
-
-  if (!this.check_concurrency(next, connection, answer)) return undefined
-  if (!this.check_prefixes(next, connection, answer)) return undefined
-  return this.rates.check_connect(next, connection, deadline)
+  const goes_on = await this.concurrency.check(next, connection, deadline)
+  if (!goes_on) return undefined
+  return this.is_allowed(connection) ? next() : this.rates.check_connect(next, connection, deadline)
 })
-
-function countIn(answer, index) {
-  return answer && Array.isArray(answer.live) && Number.isInteger(answer.live[index])
-    ? answer.live[index]
-    : undefined
-}
-
-// These answer whether the connection may go on; if not, they have called next.
-exports.check_concurrency = function (next, connection, answer) {
-  const { concurrency, delays } = this.settings
-  const max = concurrency ? this.maximum(concurrency, connection) : 0
-  const count = countIn(answer, 0)
-
-  if (!max) return true
-  if (count === undefined) {
-    this.no_answer(connection, 'concurrency')
-    return true
-  }
-  const results = { concurrent_count: count, concurrent: `${count}/${max}` }
-  if (count <= max) {
-    this.publish(connection, results)
-    return true
-  }
-  this.publish(connection, { ...results, fail: 'concurrency.max' })
-  this.penalize(connection, true, 'Too many concurrent connections', next, delays.disconnect)
-  return false
-}
-
-exports.check_prefixes = function (next, connection, answer) {
-  const { prefixes, lengths } = this.state(connection)
-  const over = prefixes.find((each) => countIn(answer, lengths.indexOf(each.bits)) > each.max)
-
-  if (!over) return true
-  this.publish(connection, { fail: 'concurrency.prefix', concurrency_prefix: over.key })
-  const text = 'Too many concurrent connections from your network'
-  this.penalize(connection, true, text, next, this.settings.delays.disconnect)
-  return false
-}
 
 exports.are_errors_over = function (connection) {
   const { errors } = this.settings

@@ -326,6 +326,15 @@ json::array numbers_of(const std::vector<std::uint64_t> &numbers)
     return json::array(numbers.begin(), numbers.end());
 }
 
+json::object answer_with(const RequestId &id, const SessionsLive &counts)
+{
+    auto object = answer(id);
+    object["live"] = numbers_of(counts.live);
+    if (!counts.told.empty())
+        object["told"] = numbers_of(counts.told);
+    return object;
+}
+
 } // namespace
 
 std::string_view sessions_code_name(Code code)
@@ -375,18 +384,14 @@ std::string sessions_done(const RequestId &id)
     return line(object);
 }
 
-std::string sessions_live(const RequestId &id, const std::vector<std::uint64_t> &live)
+std::string sessions_live(const RequestId &id, const SessionsLive &counts)
 {
-    auto object = answer(id);
-    object["live"] = numbers_of(live);
-    return line(object);
+    return line(answer_with(id, counts));
 }
 
-std::string sessions_opened(const RequestId &id, const std::vector<std::uint64_t> &live,
-                            bool is_allowed)
+std::string sessions_opened(const RequestId &id, const SessionsLive &counts, bool is_allowed)
 {
-    auto object = answer(id);
-    object["live"] = numbers_of(live);
+    auto object = answer_with(id, counts);
     object["allowed"] = is_allowed;
     return line(object);
 }

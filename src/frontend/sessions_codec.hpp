@@ -90,13 +90,18 @@ std::string_view sessions_code_name(SessionsRefusal::Code code);
 /// `line` is without its end.
 std::variant<SessionsRequest, SessionsRefusal> parse_sessions_line(std::string_view line);
 
+/// How many sessions are open, of each block that was asked for.
+struct SessionsLive {
+    std::vector<std::uint64_t> live;
+    std::vector<std::uint64_t> told; ///< of these, by clients; empty: all of them
+};
+
 // The answers, each a line with its end.
 
 std::string sessions_greeting(std::string_view daemon_version, std::string_view count_from);
 std::string sessions_done(const RequestId &id);
-std::string sessions_live(const RequestId &id, const std::vector<std::uint64_t> &live);
-std::string sessions_opened(const RequestId &id, const std::vector<std::uint64_t> &live,
-                            bool is_allowed);
+std::string sessions_live(const RequestId &id, const SessionsLive &counts);
+std::string sessions_opened(const RequestId &id, const SessionsLive &counts, bool is_allowed);
 std::string sessions_delivery(const RequestId &id, std::uint64_t live, bool opened);
 std::string sessions_rate(const RequestId &id, const Rates::Taken &taken);
 std::string sessions_refused(const SessionsRefusal &refusal);

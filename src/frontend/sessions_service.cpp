@@ -198,17 +198,20 @@ std::string SessionsService::refuse(const SessionsRefusal &refusal)
     return sessions_refused(refusal);
 }
 
-std::vector<std::uint64_t> SessionsService::live(const std::vector<Block> &blocks)
+SessionsLive SessionsService::live(const std::vector<Block> &blocks)
 {
-    std::vector<std::uint64_t> counts;
+    SessionsLive counts;
 
-    counts.reserve(blocks.size());
+    counts.live.reserve(blocks.size());
     for (const auto &block : blocks) {
-        auto count = table_.live(block);
-        // Behind a proxy the gate sees the proxy alone, and the mail server knows the client.
-        if (options_.count_from == CountFrom::gate)
-            count = std::max(count, live_at_gate(block));
-        counts.push_back(count);
+        const auto told = table_.live(block);
+        if (options_.count_from == CountFrom::gate) {
+            // Behind a proxy the gate sees the proxy alone, and the mail server knows the client.
+            counts.live.push_back(std::max(told, live_at_gate(block)));
+            counts.told.push_back(told);
+        } else {
+            counts.live.push_back(told);
+        }
     }
     return counts;
 }

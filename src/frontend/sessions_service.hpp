@@ -84,7 +84,7 @@ private:
     std::string serve(Client client, const RequestId &id, const RateRequest &rate);
     std::string serve(Client client, const RequestId &id, const ReportRequest &report);
     std::string refuse(const SessionsRefusal &refusal);
-    std::vector<std::uint64_t> live(const std::vector<Block> &blocks);
+    SessionsLive live(const std::vector<Block> &blocks);
     std::uint64_t live_at_gate(const Block &block);
 
     core::Questions &questions_;

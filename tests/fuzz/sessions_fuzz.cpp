@@ -77,6 +77,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     }
     const auto &request = std::get<SessionsRequest>(parsed);
     std::visit(Check{}, request.what);
-    check_line(sessions_opened(request.id, {1, 2}, true));
+    check_line(sessions_opened(request.id, {{1, 2}, {1, 1}}, true));
     return 0;
 }

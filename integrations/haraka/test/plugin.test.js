@@ -85,6 +85,13 @@ test('results are there for karma and watch, under our name and the original\'s'
     }
   }))
 
+test('a client without an address is nobody who could be counted', () =>
+  withScene(CONCURRENCY, { live: 5 }, async (scene, daemon) => {
+    assert.deepStrictEqual(await scene.connect(scene.connection(null)), PASS)
+    assert.strictEqual(daemon.of('open').length, 0)
+    assert.ok(!scene.log.some((line) => /not limited:/.test(line)), scene.log.join('\n'))
+  }, '[concurrency_prefixes]\n0.0.0.0/24=20\n'))
+
 test('a session is closed when its connection is, once, and where a proxy told another address', () =>
   withScene('', {}, async (scene, daemon) => {
     const connection = scene.connection()
@@ -96,6 +103,32 @@ test('a session is closed when its connection is, once, and where a proxy told a
     assert.deepStrictEqual(daemon.of('open').map((each) => each.address), ['192.0.2.1', '198.51.100.7'])
     assert.strictEqual(daemon.of('open')[0].session, daemon.of('close')[0].session)
   }))
+
+// Where the gate counts. (what, what it counts and what is told of it, at the greeting and later,
+// what is answered)
+const BURSTS = [
+  ['the fourth of ten gets in', [[10, 4], [10, 10]], PASS],
+  ['also if the others come slowly', [[10, 1], [10, 5], [10, 9]], PASS],
+  ['the fifth does not', [[10, 5]], TOO_MANY],
+  ['three are Haraka\'s and two another\'s', [[5, 3], [5, 3]], TOO_MANY],
+  ['the others are gone', [[10, 3], [3, 2]], PASS],
+  ['no second answer', [[10, 3], []], PASS],
+  ['four, whosever they are', [[4, 2]], PASS],
+]
+
+for (const [what, answers, expected] of BURSTS) {
+  const left = [...answers]
+  const reply = (request) => {
+    if (request.do !== 'open' && request.do !== 'live') return undefined
+    const [live, told] = left.length > 1 ? left.shift() : left[0]
+    return live ? { live: [live], told: [told], allowed: false } : { error: 'no', code: 'failed' }
+  }
+  test(`a burst at the gate: ${what}`, () =>
+    withScene(CONCURRENCY, reply, async (scene) => {
+      assert.deepStrictEqual(await scene.connect(scene.connection()), expected)
+      assert.strictEqual(left.length, 1)
+    }))
+}
 
 const PREFIXES = `[concurrency_prefixes]
 0.0.0.0/24=20

@@ -186,6 +186,13 @@ class HarakaLimits(HarakaTest):
         self.assertEqual(self.session("192.0.2.7").greeting[0], 220)
         self.assertEqual(len(first), 2)
 
+    def test_the_first_of_a_burst_get_in_where_the_gate_counts(self):
+        self.start_both(LIMITS, sessions='count_from = "gate"')
+        for source in ("192.0.2.7", "2001:db8::1"):
+            burst = [self.session(source, read_greeting=False) for _ in range(10)]
+            codes = [session.answer()[0] for session in burst]
+            self.assertEqual(sorted(codes), [220] * 4 + [421] * 6, source)
+
     def test_the_ledger_is_told(self):
         self.start_both()
         session = self.session("192.0.2.8")
