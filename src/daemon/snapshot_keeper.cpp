@@ -134,9 +134,12 @@ core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
     return snapshot;
 }
 
-void SnapshotKeeper::save(const kernel::KernelGate &gate)
+void SnapshotKeeper::save(kernel::KernelGate &gate)
 {
+    gate.told_is_being_saved();
     file_.write(core::encode_snapshot(take(gate)));
+    if (!file_.warning())
+        gate.told_is_saved();
 }
 
 void SnapshotKeeper::save_aside(kernel::KernelGate &gate)

@@ -29,7 +29,7 @@ public:
     void restore(kernel::KernelGate &gate, core::Questions &questions);
 
     /// Saves before it returns.
-    void save(const kernel::KernelGate &gate);
+    void save(kernel::KernelGate &gate);
 
     /// Copies what is to be saved, and leaves the rest to a thread, unless the last one is still
     /// at it. With a million proven sources and a full table of claims the copy takes 20 to 40 ms,

@@ -158,6 +158,9 @@ Result<SlotRecycler::Slots> SlotRecycler::drain()
 
 /// Twice, around the grace period: a program that had taken a slot has used it by then, or given it
 /// back. Who proves himself meanwhile gets one that was never used.
+///
+/// What was on the stack may go back to it. What is empty besides was not given back, because no
+/// snapshot knew yet; the one that this daemon goes on from may be older than that.
 Result<void> SlotRecycler::reclaim(SourceWalk &walk)
 {
     const auto reached = walk.slots_used();
@@ -168,13 +171,19 @@ Result<void> SlotRecycler::reclaim(SourceWalk &walk)
         static_cast<void>(give_back(*drained));
         return waited;
     }
-    if (const auto again = drain(); !again)
+    const auto again = drain();
+    if (!again)
         return again.error();
-    Slots unused;
+    drained->insert(drained->end(), again->begin(), again->end());
+    std::vector<bool> was_given(reached);
+    for (const auto slot : *drained)
+        if (slot < reached)
+            was_given[slot] = true;
+    Slots given;
     for (std::uint32_t slot = 0; slot < reached; slot++)
         if (!walk.is_used(slot))
-            unused.push_back(slot);
-    return give_back(unused);
+            (was_given[slot] ? given : released_).push_back(slot);
+    return give_back(given);
 }
 
 } // namespace tallygate::kernel

@@ -37,8 +37,8 @@ public:
     /// Borrows the program.
     explicit SlotRecycler(const Program &program);
 
-    /// Finds the slots that a daemon had emptied and not given back when it ended. For tables that
-    /// were there before, before the first step.
+    /// Finds the slots that a daemon had emptied and not given back when it ended: they are
+    /// released, as if by step(). For tables that were there before, before the first step.
     Result<void> reclaim(SourceWalk &walk);
 
     /// Goes on by a step: takes sources out that have been idle for longer than `idle`, if slots
