@@ -42,20 +42,24 @@ public:
         return service_.options_.greet ? std::string(anvil_greeting) : std::string();
     }
 
-    Step receive(std::string_view input, bool ended, std::string &output) override
+    /// Postfix's own answers the disconnect that the end of a stream means.
+    std::string farewell() override
+    {
+        return link_.is_linked() ? encode_anvil_done() : std::string();
+    }
+
+    Step receive(std::string_view input, bool, std::string &output) override
     {
         using Kind = AnvilDecoded::Kind;
         const auto decoded = decode_anvil(input);
 
         if (decoded.kind == Kind::incomplete)
-            return {0, ended};
+            return {};
         if (!decoded.wrong.empty())
             service_.warn(decoded.wrong);
         if (decoded.kind == Kind::malformed) {
             service_.totals_.malformed++;
-            // Postfix's own answers the disconnect that the end of the stream means.
-            if (link_.is_linked())
-                output += encode_anvil_done();
+            output += farewell();
             return {input.size(), true};
         }
         output += service_.answer(link_, decoded.request);

@@ -166,6 +166,12 @@ struct Outlook {
     std::chrono::milliseconds delay{0};
 };
 
+Outlook::Next say_farewell(Connection &connection, std::string &output)
+{
+    output += connection.conversation->farewell();
+    return Outlook::Next::over;
+}
+
 /// Serves some of what came. No error of a client is ours: what is said is in `output`.
 Outlook take_turn(Server &server, Connection &connection, std::string &output)
 {
@@ -178,7 +184,7 @@ Outlook take_turn(Server &server, Connection &connection, std::string &output)
         if (output.size() >= server.limits.output_bytes_max || outlook.delay.count() > 0)
             break;
         if (rest().empty()) {
-            outlook.next = connection.input_ended ? Next::over : Next::wait;
+            outlook.next = connection.input_ended ? say_farewell(connection, output) : Next::wait;
             break;
         }
         const auto step = connection.conversation->receive(rest(), connection.input_ended, output);
@@ -186,10 +192,10 @@ Outlook take_turn(Server &server, Connection &connection, std::string &output)
             server.counts.requests_total++;
         taken += step.taken;
         outlook.delay = step.delay;
-        if (step.close || (step.taken == 0 && connection.input_ended))
+        if (step.close)
             outlook.next = Next::over;
         else if (step.taken == 0)
-            outlook.next = Next::wait;
+            outlook.next = connection.input_ended ? say_farewell(connection, output) : Next::wait;
     }
     connection.input.erase(0, taken);
     if (outlook.next == Next::wait && connection.input.size() > server.limits.input_bytes_max) {

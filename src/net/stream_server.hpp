@@ -42,6 +42,10 @@ public:
     /// ends the stream. Never called with an empty input.
     virtual Step receive(std::string_view input, bool ended, std::string &output) = 0;
 
+    /// The last word to a client who has ended the stream, after all replies. He may read it if he
+    /// closed only his own direction.
+    virtual std::string farewell() { return {}; }
+
     /// The last word to a client whose request is longer than input_bytes_max.
     virtual std::string oversized() { return {}; }
 };

@@ -69,7 +69,7 @@ protected:
         auto &input = unread_[stream];
         std::string output;
         input += bytes;
-        while (!input.empty() || ended) {
+        while (!input.empty()) {
             const auto step = talk->receive(input, ended, output);
             input.erase(0, step.taken);
             if (step.close) {
@@ -78,6 +78,10 @@ protected:
             }
             if (step.taken == 0)
                 break;
+        }
+        if (ended) {
+            output += talk->farewell() + std::string(closed);
+            close(stream);
         }
         return output;
     }

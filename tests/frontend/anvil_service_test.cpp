@@ -201,6 +201,19 @@ TEST_F(AnvilScene, a_client_that_closes_in_the_middle_has_asked_nothing)
     EXPECT_EQ(table_->size(), 0U);
 }
 
+TEST_F(AnvilScene, a_session_that_the_end_of_its_stream_ends_is_told_so)
+{
+    for (const auto &rest : {std::string(), std::string("request=con"), request("lookup", other)}) {
+        const auto before = rest.ends_with("\n\n")
+                                ? lines("status=0|count=0|rate=0|mail=0|rcpt=0|newtls=0|auth=0")
+                                : std::string();
+        EXPECT_EQ(send("A", rest, true), before + std::string(closed)) << rest << " without one";
+        say("A", "connect", one);
+        EXPECT_EQ(send("A", rest, true), before + lines("status=0") + std::string(closed)) << rest;
+        EXPECT_EQ(kept(one).count, 0U);
+    }
+}
+
 TEST_F(AnvilScene, requests_that_come_at_once_are_all_answered)
 {
     EXPECT_EQ(send("A", request("connect", one) + request("message", one)),

@@ -60,7 +60,7 @@ std::string converse(std::string_view text, std::size_t piece)
             again = step.taken > 0 && !input.empty();
         }
     }
-    require(talk->receive(input, true, output).close || input.empty());
+    require(input.empty() || talk->receive(input, true, output).taken == 0);
     return lost ? "lost" : output;
 }
 

@@ -32,6 +32,7 @@ using testing::StartsWith;
 constexpr StreamLimits patient{.send_timeout = 60s};
 
 /// "abc\n" is answered "3\n"; what the end cuts off, "cut 3\n"; "quit\n", "bye\n" and the end;
+/// "polite\n" is also told "farewell\n" when the client ends;
 /// "large\n", four megabytes; "slow\n" and "late\n", their length after a while.
 class Lengths : public net::Conversation {
 public:
@@ -51,6 +52,7 @@ public:
             return {.taken = ended ? input.size() : 0};
         }
         const auto line = input.substr(0, length);
+        is_polite_ = is_polite_ || line == "polite";
         if (line == "large")
             output += std::string(4 << 20, 'x') + "\n";
         else
@@ -62,9 +64,11 @@ public:
                                           : 0ms};
     }
 
+    std::string farewell() override { return is_polite_ ? "farewell\n" : ""; }
     std::string oversized() override { return "too long\n"; }
 
 private:
+    bool is_polite_ = false;
     std::atomic<int> &alive_;
 };
 
@@ -115,6 +119,8 @@ const struct {
 } transcripts[] = {
     {"a request", "abc\n", "hello\n3\n"},
     {"several requests at once", "a\nbb\n\nccc\n", "hello\n1\n2\n0\n3\n"},
+    {"a farewell", "polite\n", "hello\n6\nfarewell\n"},
+    {"a farewell to who ends in the middle", "polite\nde", "hello\n6\ncut 2\nfarewell\n"},
     {"a request that the end cuts off", "abc\nde", "hello\n3\ncut 2\n"},
     {"nothing, then the end", "", "hello\n"},
     {"a request that ends the stream, and one after it", "quit\nabc\n", "hello\nbye\n"},

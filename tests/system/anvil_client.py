@@ -51,5 +51,16 @@ class Stream:
         lines = self.ask(name, ident).decode().split()
         return {key: int(value) for key, value in (line.split("=") for line in lines)}
 
+    def end(self):
+        """Says no more, and may be answered still."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def rest(self):
+        """All that comes until the other side ends as well."""
+        said = b""
+        while reply := self.reply():
+            said += reply
+        return said
+
     def close(self):
         self.socket.close()

@@ -33,6 +33,9 @@ BROKEN = [
     ("high bytes", request("connect", "\xff\xfe")),
 ]
 
+ENDS = [b"", b"request=con", b"request=lookup\nident=x\n", request("lookup", "x"),
+        request("message", "y"), request("bogus", ""), b"\xff\0\n"]
+
 
 class BesideStock(GateTest):
     def setUp(self):
@@ -107,6 +110,20 @@ class BesideStock(GateTest):
         except OSError:
             return b""
         return stream.reply()
+
+    def test_streams_that_are_closed_on_one_side(self):
+        for number, held in enumerate((False, True) * len(ENDS)):
+            data = ENDS[number // 2]
+            what = f"{'a session' if held else 'nothing'}, then {data!r}"
+            if held:
+                self.assert_same(number, request("connect", f"held {number}"), what)
+            said = []
+            for stream in self.pair(number):
+                stream.send(data)
+                stream.end()
+                said.append(stream.rest())
+            self.assertEqual(said[1], said[0], what)
+            self.close(number)
 
     def test_stated_differences(self):
         stock, ours = self.ask_both(1, request("newtls_report", "x"))
