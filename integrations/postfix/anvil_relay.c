@@ -75,20 +75,21 @@ static int set_up_fd(int fd)
     return fd;
 }
 
-/// -1 if nobody answers. A Unix socket connects at once, or not at all.
+/// -1 if nobody answers. A Unix socket connects at once, or not at all: where too many wait for a
+/// daemon that accepts nobody, waiting with them would stop all streams.
 static int connect_target(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     strncpy(address.sun_path, target, sizeof(address.sun_path) - 1);
-    if (fd < 0)
+    if (fd < 0 || (fd = set_up_fd(fd)) < 0)
         return -1;
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
         close(fd);
         return -1;
     }
-    return set_up_fd(fd);
+    return fd;
 }
 
 /// A client that cannot be served is closed: Postfix goes on without, after a second.

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Modes B and C: tallygate behind a line of master.cf, and the pieces of configuration."""
+import fcntl
+import os
 import pathlib
 import signal
+import socket
+import subprocess
 
 import postfix_home
+from anvil_client import GREETING, Stream
+from fixture import NOBODY
 from lab.gate import PROGRAMS, TREE
 from test_postfix import IPV4, SMTP, UNIT, PostfixTest
 
@@ -36,6 +42,7 @@ class Relay(PostfixTest):
         self.assert_soon(2, lambda: self.lookup(client)["count"], "the refused one is gone")
         self.say("1", "QUIT")
         self.assert_soon(1, lambda: self.lookup(client)["count"], "one has quit")
+        self.assertIn("Postfix asks tallygate.", self.gate.ask_at_home("postfix", "status").stdout)
 
     def test_is_nobody_and_in_the_chroot(self):
         self.enable()
@@ -63,6 +70,42 @@ class Relay(PostfixTest):
         self.assertTrue(self.postfix.logged("reload -- version"))
         self.assertTrue(self.open("2", client).startswith("220 "))
         self.assertEqual(self.lookup(client)["rate"], 2)
+
+    def test_a_daemon_that_accepts_nobody_stops_no_stream(self):
+        """Where its queue is full, a relay that waited would wait for ever."""
+        (self.work_dir / "private").mkdir()
+        os.chown(self.work_dir / "private", NOBODY, NOBODY)
+        with socket.socket(socket.AF_UNIX) as target, socket.socket(socket.AF_UNIX) as listener:
+            target.bind(str(self.work_dir / "target"))
+            target.listen(0)
+            listener.bind(str(self.work_dir / "anvil"))
+            listener.listen()
+            status = self.start_relay(listener)
+            streams = [Stream(self.work_dir / "anvil", greeted=False) for _ in range(3)]
+            self.addCleanup(lambda: [stream.close() for stream in streams])
+            self.assertEqual(streams[2].reply(), b"", "has no place, and is told so")
+            accepted, _ = target.accept()
+            with accepted:
+                accepted.sendall(GREETING)
+                self.assertEqual(streams[0].reply(), GREETING)
+        os.close(status)
+
+    def start_relay(self, listener):
+        """As master does; ends when what this answers is closed."""
+        status, status_of_relay = os.pipe()
+
+        def place():
+            above = [fcntl.fcntl(number, fcntl.F_DUPFD, 100)
+                     for number in (status_of_relay, listener.fileno())]
+            for number, place in zip(above, (5, 6)):
+                os.dup2(number, place)
+        relay = subprocess.Popen([RELAY, "-n", "anvil", "-t", "unix", "target"],
+                                 cwd=self.work_dir, preexec_fn=place, pass_fds=[5, 6])
+        os.close(status_of_relay)
+        self.addCleanup(relay.wait, 10)
+        self.addCleanup(relay.terminate)
+        self.assertEqual(len(os.read(status, 100)), 12)
+        return status
 
     def test_is_not_for_people(self):
         done = self.home.run(RELAY, check=False)
