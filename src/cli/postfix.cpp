@@ -71,14 +71,11 @@ Result<void> copy(const std::string &from, const std::string &to)
     return {};
 }
 
-/// Renamed into place: Postfix reads the one or the other.
-Result<void> put_back(const std::string &from, const std::string &to)
+/// Postfix reads the one or the other.
+Result<void> move(const std::string &from, const std::string &to)
 {
-    const std::string draft = to + ".tallygate-draft";
-    if (auto copied = copy(from, draft); !copied)
-        return copied;
-    if (::rename(draft.c_str(), to.c_str()) != 0)
-        return Error::system("rename " + draft + " to " + to);
+    if (::rename(from.c_str(), to.c_str()) != 0)
+        return Error::system("rename " + from + " to " + to);
     return {};
 }
 
@@ -94,11 +91,11 @@ std::string first_line(const std::string &text)
     return text.substr(0, text.find('\n'));
 }
 
-/// Whether nobody has changed master.cf since it was enabled.
+/// Whether nobody has changed master.cf since it was enabled, and the copy is there still.
 bool is_as_we_left_it(const PostfixFacts &facts)
 {
     const auto after = text_of(after_path(facts));
-    return !after.empty() && after == text_of(facts.master_cf());
+    return !after.empty() && fs::exists(before_path(facts)) && after == text_of(facts.master_cf());
 }
 
 std::string shell_text(const std::vector<std::string> &words)
@@ -130,6 +127,24 @@ std::string anvil_line_of(const std::string &text)
         begin = end + 1;
     }
     return {};
+}
+
+/// What comes up to an empty line, or as much of it as comes in time.
+std::string next_list(const Fd &socket)
+{
+    std::string text;
+    std::array<char, 256> part{};
+    pollfd readable{socket.get(), POLLIN, 0};
+
+    while (!text.ends_with("\n\n") && text.size() < 1000) {
+        if (::poll(&readable, 1, answer_patience_ms) <= 0)
+            break;
+        const auto size = ::read(socket.get(), part.data(), part.size());
+        if (size <= 0)
+            break;
+        text.append(part.data(), static_cast<std::size_t>(size));
+    }
+    return text;
 }
 
 } // namespace
@@ -224,7 +239,8 @@ std::vector<std::string> Postfix::steps_to_enable(const PostfixFacts &facts) con
 
     if (facts.is_enabled())
         return steps;
-    steps.push_back("cp -p " + facts.master_cf() + " " + before_path(facts));
+    if (facts.is_stock())
+        steps.push_back("cp -p " + facts.master_cf() + " " + before_path(facts));
     for (const auto &edit : edits_to_enable(facts))
         steps.push_back(shell_text(edit));
     if (facts.is_running)
@@ -256,21 +272,29 @@ Result<void> Postfix::make_edits(const std::vector<Words> &edits) const
     return {};
 }
 
+/// The copy that is kept is of a master.cf that nothing of ours is in. Where there is something, as
+/// after an upgrade that put anvil back, an earlier copy stays, and master.cf does not become that
+/// copy again: what was changed meanwhile is somebody's.
 Result<void> Postfix::enable(const PostfixFacts &facts) const
 {
     if (facts.is_enabled())
         return {};
-    const auto before = before_path(facts);
-    if (auto copied = copy(facts.master_cf(), before); !copied)
+    const auto draft = facts.master_cf() + ".tallygate-draft";
+    const auto undo = facts.is_stock() ? before_path(facts) : draft;
+    if (auto copied = copy(facts.master_cf(), undo); !copied)
         return copied;
     auto edited = make_edits(edits_to_enable(facts));
-    if (edited)
+    if (edited && facts.is_stock())
         edited = copy(facts.master_cf(), after_path(facts));
     if (!edited) {
-        const auto undone = put_back(before, facts.master_cf());
+        const auto undone = move(undo, facts.master_cf());
         return Error{edited.error().message +
                          (undone ? "; master.cf is as it was" : "; " + undone.error().message),
                      edited.error().code};
+    }
+    if (!facts.is_stock()) {
+        ::unlink(draft.c_str());
+        ::unlink(after_path(facts).c_str());
     }
     return reload(facts);
 }
@@ -279,12 +303,11 @@ Result<void> Postfix::disable(const PostfixFacts &facts) const
 {
     if (facts.is_stock())
         return {};
-    const auto before = before_path(facts);
-    const auto done = is_as_we_left_it(facts) ? put_back(before, facts.master_cf())
+    const auto done = is_as_we_left_it(facts) ? move(before_path(facts), facts.master_cf())
                                               : make_edits(edits_to_disable(facts));
     if (!done)
         return done;
-    ::unlink(before.c_str());
+    ::unlink(before_path(facts).c_str());
     ::unlink(after_path(facts).c_str());
     return reload(facts);
 }
@@ -297,11 +320,11 @@ Result<void> Postfix::reload(const PostfixFacts &facts) const
     return done ? Result<void>{} : done.error();
 }
 
-AnvilSocket look_at_socket(const std::string &path)
+AnvilSocket look_at_socket(const PostfixFacts &facts)
 {
+    const auto path = facts.socket();
     sockaddr_un address{};
     struct stat file = {};
-    constexpr std::string_view greeting = "protocol=anvil_protocol\n\n";
 
     if (::lstat(path.c_str(), &file) != 0 || path.size() >= sizeof(address.sun_path))
         return AnvilSocket::missing;
@@ -310,14 +333,16 @@ AnvilSocket look_at_socket(const std::string &path)
     const Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (::connect(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
         return AnvilSocket::nobody;
-    pollfd readable{socket.get(), POLLIN, 0};
-    std::array<char, 64> text{};
-    if (::poll(&readable, 1, answer_patience_ms) <= 0)
+    if (next_list(socket) != "protocol=anvil_protocol\n\n")
         return AnvilSocket::silent;
-    const auto size = ::read(socket.get(), text.data(), text.size());
-    return size > 0 && std::string_view(text.data(), static_cast<std::size_t>(size)) == greeting
-               ? AnvilSocket::greets
-               : AnvilSocket::silent;
+    // Postfix's own would only log that it does not know the question.
+    if (facts.has_own_anvil())
+        return AnvilSocket::other_anvil;
+    constexpr std::string_view question = "request=newtls_report\nident=\n\n";
+    if (::send(socket.get(), question.data(), question.size(), MSG_NOSIGNAL) < 0)
+        return AnvilSocket::silent;
+    return next_list(socket).starts_with("status=0\n") ? AnvilSocket::tallygate
+                                                       : AnvilSocket::other_anvil;
 }
 
 } // namespace tallygate::cli

@@ -13,7 +13,7 @@
 namespace tallygate::cli {
 
 /// How a path that should lead to anvil is answered.
-enum class AnvilSocket { missing, nobody, greets, silent };
+enum class AnvilSocket { missing, nobody, silent, other_anvil, tallygate };
 
 struct PostfixFacts {
     std::string version;
@@ -28,6 +28,8 @@ struct PostfixFacts {
     std::string master_cf() const { return config_directory + "/master.cf"; }
     std::string socket() const { return queue_directory + "/private/anvil"; }
     bool has_guards() const;
+    /// master.cf has Postfix's own anvil, and neither nothing nor something that leads to us.
+    bool has_own_anvil() const { return anvil_line.ends_with(" anvil"); }
     bool is_enabled() const { return anvil_line.empty() && has_guards(); }
     /// Nothing of ours is in it.
     bool is_stock() const { return !anvil_line.empty() && guards.empty(); }
@@ -69,6 +71,6 @@ private:
     std::string config_directory_;
 };
 
-AnvilSocket look_at_socket(const std::string &path);
+AnvilSocket look_at_socket(const PostfixFacts &facts);
 
 } // namespace tallygate::cli

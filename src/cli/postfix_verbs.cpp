@@ -68,9 +68,9 @@ std::string section_text(const PostfixFacts &facts)
 }
 
 /// What is left for the operator to do.
-std::string next_text(const PostfixFacts &facts, Daemon daemon)
+std::string next_text(const PostfixFacts &facts)
 {
-    if (daemon == Daemon::serves)
+    if (look_at_socket(facts) == AnvilSocket::tallygate)
         return "tallygated answers on " + facts.socket() + ".\n";
     return "Now let tallygated answer there, with this in its configuration, and restart it:\n" +
            section_text(facts) +
@@ -85,7 +85,7 @@ std::string dry_text(const std::vector<std::string> &steps)
     return text;
 }
 
-Outcome enable(Talk &talk, const Values &values, bool)
+Outcome enable(Talk &, const Values &values, bool)
 {
     const Postfix postfix = postfix_of(values);
     const auto facts = postfix.look();
@@ -99,7 +99,7 @@ Outcome enable(Talk &talk, const Values &values, bool)
                                  ? "Postfix's anvil was out of master.cf already.\n"
                                  : "Took anvil out of " + facts->master_cf() +
                                        "; `tallygate postfix disable-anvil` puts it back.\n";
-    return {ExitCode::ok, said + next_text(*facts, ask_daemon(talk)), ""};
+    return {ExitCode::ok, said + next_text(*facts), ""};
 }
 
 Outcome disable(Talk &, const Values &values, bool)
@@ -122,7 +122,7 @@ Outcome disable(Talk &, const Values &values, bool)
             ""};
 }
 
-const char *socket_text(AnvilSocket socket, Daemon daemon)
+const char *socket_text(AnvilSocket socket)
 {
     switch (socket) {
     case AnvilSocket::missing:
@@ -130,12 +130,13 @@ const char *socket_text(AnvilSocket socket, Daemon daemon)
     case AnvilSocket::nobody:
         return "is answered by nobody";
     case AnvilSocket::silent:
-        return "is answered by something that does not greet";
-    case AnvilSocket::greets:
-        break;
+        return "is answered by something that is no anvil";
+    case AnvilSocket::other_anvil:
+        return "is answered by Postfix's own anvil, or a third";
+    case AnvilSocket::tallygate:
+        return "is answered by tallygate";
     }
-    return daemon == Daemon::serves ? "is answered by tallygated"
-                                    : "is answered by Postfix's own anvil, or a third";
+    return "";
 }
 
 const char *daemon_text(Daemon daemon)
@@ -153,15 +154,24 @@ const char *daemon_text(Daemon daemon)
     return "";
 }
 
+std::string master_cf_text(const PostfixFacts &facts)
+{
+    if (facts.has_own_anvil())
+        return "anvil is in force";
+    if (!facts.anvil_line.empty())
+        return "something else is in anvil's place";
+    return std::string("anvil is out, and the lines that keep it out are ") +
+           (facts.has_guards() ? "there" : "missing: `tallygate postfix enable-anvil` adds them");
+}
+
 Outcome status(Talk &talk, const Values &values, bool as_json)
 {
     const auto facts = postfix_of(values).look();
     if (!facts)
         return failure(facts.error());
-    const auto socket = look_at_socket(facts->socket());
+    const auto socket = look_at_socket(*facts);
     const auto daemon = ask_daemon(talk);
-    const bool is_ours = facts->is_enabled() && socket != AnvilSocket::missing &&
-                         socket != AnvilSocket::nobody && daemon == Daemon::serves;
+    const bool is_ours = socket == AnvilSocket::tallygate;
     const auto code = is_ours ? ExitCode::ok : ExitCode::failed;
     if (as_json)
         return {code,
@@ -173,17 +183,15 @@ Outcome status(Talk &talk, const Values &values, bool as_json)
                                         {"anvil_in_master_cf", !facts->anvil_line.empty()},
                                         {"guard_in_master_cf", facts->has_guards()},
                                         {"socket", facts->socket()},
-                                        {"socket_state", socket_text(socket, daemon)},
+                                        {"socket_state", socket_text(socket)},
                                         {"daemon", daemon_text(daemon)},
                                         {"enabled", is_ours}}) +
                     "\n",
                 ""};
     std::string text = "Postfix " + facts->version + " in " + facts->config_directory +
                        (facts->is_running ? ", running\n" : ", not running\n");
-    text += std::string("master.cf: anvil ") +
-            (facts->anvil_line.empty() ? "is out" : "is in force") + ", its guards " +
-            (facts->has_guards() ? "are there" : "are missing") + "\n";
-    text += facts->socket() + " " + socket_text(socket, daemon) + "\n";
+    text += "master.cf: " + master_cf_text(*facts) + "\n";
+    text += facts->socket() + " " + socket_text(socket) + "\n";
     text += std::string("tallygated ") + daemon_text(daemon) + "\n";
     text += is_ours ? "Postfix asks tallygate.\n" : "Postfix does not ask tallygate.\n";
     return {code, text, ""};

@@ -2,6 +2,8 @@
 """A real Postfix that asks tallygate in the place of its own anvil."""
 import re
 import signal
+import socket
+import threading
 
 import postfix_home
 from anvil_client import Stream
@@ -81,7 +83,11 @@ class PostfixTest(GateTest):
             stream.close()
 
     def open(self, name, client, port=25):
-        return self.sessions.open(name, client, port)
+        """The banner, or what stands in its place; that there is none is nowhere right."""
+        reply = self.sessions.open(name, client, port)
+        if not reply[:3].isdigit():
+            self.fail(f"{client} was told {reply!r}; Postfix says\n{self.postfix.log()[-3000:]}")
+        return reply
 
     def say(self, name, *lines):
         return [self.sessions.say(name, line) for line in lines]
@@ -290,6 +296,22 @@ class Command(PostfixTest):
         self.assertEqual([path.name for path in self.home.path("/etc/postfix").glob("master.cf*")],
                          ["master.cf"])
 
+    def test_goes_back_after_it_was_mended(self):
+        """What stands in master.cf when a guard is put back is not what was there at first."""
+        before = self.home.run("postconf", "-M").stdout
+        for broken in ("anvilguard/unix", "anvil/fifo"):
+            for upgraded in (False, True):
+                with self.subTest(broken, upgraded=upgraded):
+                    self.gate.ask_at_home("postfix", "enable-anvil")
+                    self.home.run("postconf", "-MX", broken)
+                    if upgraded:
+                        self.postfix.run("upgrade-configuration")
+                    self.gate.ask_at_home("postfix", "enable-anvil")
+                    self.assertEqual(self.home.run("postconf", "-M", "anvil/unix").stdout, "")
+                    self.gate.ask_at_home("postfix", "disable-anvil")
+                    self.assertEqual(sorted(self.home.run("postconf", "-M").stdout.splitlines()),
+                                     sorted(before.splitlines()))
+
     def test_keeps_what_was_changed_meanwhile(self):
         self.gate.ask_at_home("postfix", "enable-anvil")
         self.postfix.services("2500 inet n - n - - smtpd")
@@ -309,6 +331,29 @@ class Command(PostfixTest):
         self.enable()
         status = self.gate.ask_at_home("postfix", "status")
         self.assertIn("Postfix asks tallygate.", status.stdout)
+
+    def test_tells_who_answers_while_we_serve_another_path(self):
+        """A daemon with an anvil socket is not a daemon on this Postfix's socket."""
+        self.start_gate(more='\n[anvil]\nsocket = "/run/anvil"\n')
+        done = self.gate.ask_at_home("postfix", "enable-anvil").stdout
+        self.assertIn(f'socket = "{ANVIL}"', done)
+        other = self.home.path(ANVIL)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(other))
+            listener.listen()
+
+            def greet():
+                with listener.accept()[0] as stream:
+                    stream.sendall(b"protocol=anvil_protocol\n\n")
+                    stream.recv(1000)
+                    stream.sendall(b"status=4294967295\n\n")
+            greeter = threading.Thread(target=greet)
+            greeter.start()
+            status = self.gate.ask_at_home("postfix", "status", check=False)
+            greeter.join()
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("or a third", status.stdout)
+        self.assertIn("Postfix does not ask tallygate.", status.stdout)
 
     def test_a_running_postfix_goes_over_and_back(self):
         client = IPV4[0]
