@@ -12,11 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <utility>
 
 #include "base/fd.hpp"
+#include "cli/postfix_files.hpp"
 #include "cli/program.hpp"
 
 namespace tallygate::cli {
@@ -48,35 +48,6 @@ std::string before_path(const PostfixFacts &facts)
 std::string after_path(const PostfixFacts &facts)
 {
     return facts.master_cf() + ".with-tallygate";
-}
-
-std::string text_of(const std::string &path)
-{
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// With the owner and the mode of the original: Postfix is particular about both.
-Result<void> copy(const std::string &from, const std::string &to)
-{
-    std::error_code error;
-    struct stat file = {};
-
-    fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
-    if (error)
-        return Error{"copy " + from + " to " + to + ": " + error.message(), error.value()};
-    if (::stat(from.c_str(), &file) != 0 || ::chown(to.c_str(), file.st_uid, file.st_gid) != 0 ||
-        ::chmod(to.c_str(), file.st_mode & 07777U) != 0)
-        return Error::system("give " + to + " the owner and mode of " + from);
-    return {};
-}
-
-/// Postfix reads the one or the other.
-Result<void> move(const std::string &from, const std::string &to)
-{
-    if (::rename(from.c_str(), to.c_str()) != 0)
-        return Error::system("rename " + from + " to " + to);
-    return {};
 }
 
 std::string trimmed(std::string text)
@@ -281,13 +252,13 @@ Result<void> Postfix::enable(const PostfixFacts &facts) const
         return {};
     const auto draft = facts.master_cf() + ".tallygate-draft";
     const auto undo = facts.is_stock() ? before_path(facts) : draft;
-    if (auto copied = copy(facts.master_cf(), undo); !copied)
+    if (auto copied = copy_file(facts.master_cf(), undo); !copied)
         return copied;
     auto edited = make_edits(edits_to_enable(facts));
     if (edited && facts.is_stock())
-        edited = copy(facts.master_cf(), after_path(facts));
+        edited = copy_file(facts.master_cf(), after_path(facts));
     if (!edited) {
-        const auto undone = move(undo, facts.master_cf());
+        const auto undone = move_file(undo, facts.master_cf());
         return Error{edited.error().message +
                          (undone ? "; master.cf is as it was" : "; " + undone.error().message),
                      edited.error().code};
@@ -303,7 +274,7 @@ Result<void> Postfix::disable(const PostfixFacts &facts) const
 {
     if (facts.is_stock())
         return {};
-    const auto done = is_as_we_left_it(facts) ? move(before_path(facts), facts.master_cf())
+    const auto done = is_as_we_left_it(facts) ? move_file(before_path(facts), facts.master_cf())
                                               : make_edits(edits_to_disable(facts));
     if (!done)
         return done;

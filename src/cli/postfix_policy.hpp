@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The line of Postfix's main.cf that lets it ask tallygate's policy server. docs/policy.md. Pure.
+// What lets Postfix ask tallygate's policy server, in the text of its main.cf: docs/policy.md.
+// Pure. postconf would make one line of what its operator wrote in several.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace tallygate::cli {
 
@@ -11,11 +14,23 @@ namespace tallygate::cli {
 /// for "rcpt".
 std::string restrictions_at(const std::string &when);
 
+/// Whether a restriction asks our server, whatever else its operator has made of it.
 bool asks_policy(const std::string &restrictions);
-/// The same with the question behind all others. Clients of our own networks are let in first,
-/// where nothing stood.
-std::string with_policy(const std::string &restrictions);
-/// The same without it; empty if nothing is left of what with_policy() made of nothing.
-std::string without_policy(const std::string &restrictions);
+
+/// What stands for a setting in main.cf, with its continuation lines; empty if it is not there.
+std::string_view setting_in(std::string_view main_cf, std::string_view name);
+
+/// The whole text with the question behind all other restrictions of the setting, but before one
+/// that ends them all, such as `permit`. Nothing if it has none: then `restrictions_alone` are to
+/// be set.
+std::optional<std::string> with_policy(const std::string &main_cf, const std::string &name);
+
+/// For where nothing stood: clients of our own networks are let in first.
+std::string restrictions_alone();
+
+/// The whole text without the question: as it was before, if nobody has changed what stands
+/// around it. Nothing if nothing would be left of the setting but what `restrictions_alone` put
+/// there.
+std::optional<std::string> without_policy(const std::string &main_cf, const std::string &name);
 
 } // namespace tallygate::cli

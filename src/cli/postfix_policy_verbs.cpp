@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // tallygate postfix enable-policy | disable-policy
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/postfix.hpp"
+#include "cli/postfix_files.hpp"
 #include "cli/postfix_policy.hpp"
 #include "cli/talk.hpp"
 #include "cli/verb.hpp"
@@ -11,10 +14,12 @@
 namespace tallygate::cli {
 namespace {
 
-/// The place in main.cf that a verb is about, and what stands there.
-struct Place {
+/// The setting that a verb is about, and what is to become of it.
+struct Change {
     std::string name;
-    std::string restrictions;
+    std::string main_cf;
+    std::optional<std::string> text; ///< of main.cf; nothing: `words` are to be said instead
+    std::vector<std::string> words;  ///< to postconf
 };
 
 Outcome failure(const Error &error)
@@ -29,73 +34,94 @@ std::string value_of(const Values &values, const char *name)
     return found != values.end() ? found->second : std::string();
 }
 
-Result<Place> look(const Postfix &postfix, const Values &values)
+Change change_to(const PostfixFacts &facts, const std::string &name, bool on)
 {
-    const auto name = restrictions_at(value_of(values, "at"));
-    const auto restrictions = postfix.ask({"postconf", "-h", name});
-    if (!restrictions)
-        return restrictions.error();
-    return Place{name, *restrictions};
+    Change change;
+    change.name = name;
+    change.main_cf = facts.config_directory + "/main.cf";
+    const auto text = text_of(change.main_cf);
+
+    change.text = on ? with_policy(text, name) : without_policy(text, name);
+    if (on)
+        change.words = {"postconf", "-e", name + " = " + restrictions_alone()};
+    else
+        change.words = {"postconf", "-X", name};
+    return change;
 }
 
-/// An edit, which leaves the rest of main.cf as it is; empty takes the line away.
-std::vector<std::string> edit(const Place &place, const std::string &restrictions)
+std::string shown(const Change &change, const PostfixFacts &facts)
 {
-    if (restrictions.empty())
-        return {"postconf", "-X", place.name};
-    return {"postconf", "-e", place.name + " = " + restrictions};
+    std::string text = "This would be done:\n";
+
+    if (change.text)
+        text += "in " + change.main_cf + "\n" + std::string(setting_in(*change.text, change.name));
+    else
+        text += "    " + change.words[0] + " " + change.words[1] + " '" + change.words[2] + "'\n";
+    return text + (facts.is_running ? "    postfix reload\n" : "");
 }
 
-std::string shown(const std::vector<std::string> &words)
+/// What Postfix says afterwards decides: if it is not what was wanted, main.cf is as it was.
+Result<void> make(const Postfix &postfix, const Change &change, bool on)
 {
-    return "    " + words[0] + " " + words[1] + " '" + words[2] + "'\n";
+    const auto before = text_of(change.main_cf);
+    if (change.text) {
+        if (auto written = rewrite_file(change.main_cf, *change.text); !written)
+            return written;
+    } else if (const auto done = postfix.ask(change.words); !done) {
+        return done.error();
+    }
+    const auto now = postfix.ask({"postconf", "-h", change.name});
+    if (now && asks_policy(*now) == on)
+        return {};
+    if (auto restored = rewrite_file(change.main_cf, before); !restored)
+        return restored;
+    return Error{"cannot change " + change.name + " in " + change.main_cf + ": it is " +
+                 (now ? "'" + *now + "' afterwards" : now.error().message) + "; it is as it was"};
 }
 
-Outcome change(const Values &values, bool on)
+std::string enabled_text(const std::string &name, const PostfixFacts &facts)
+{
+    return name +
+           " asks tallygate; `tallygate postfix disable-policy` takes it out again.\n"
+           "Now let tallygated answer there, with this in its configuration and some "
+           "[[check]] besides, and restart it:\n    [policy]\n    socket = \"" +
+           facts.queue_directory +
+           "/tallygate/policy\"\n    socket_mode = \"0666\"\n"
+           "While nobody answers, Postfix lets everybody in.\n";
+}
+
+Outcome turn(const Values &values, bool on)
 {
     const Postfix postfix{value_of(values, "config_dir")};
+    const auto name = restrictions_at(value_of(values, "at"));
     const auto facts = postfix.look();
     if (!facts)
         return failure(facts.error());
-    const auto place = look(postfix, values);
-    if (!place)
-        return failure(place.error());
-    if (asks_policy(place->restrictions) == on)
+    const auto restrictions = postfix.ask({"postconf", "-h", name});
+    if (!restrictions)
+        return failure(restrictions.error());
+    if (asks_policy(*restrictions) == on)
         return {ExitCode::ok,
-                place->name + (on ? " asks tallygate already.\n" : " does not ask tallygate.\n"),
-                ""};
-    const auto words =
-        edit(*place, on ? with_policy(place->restrictions) : without_policy(place->restrictions));
+                name + (on ? " asks tallygate already.\n" : " does not ask tallygate.\n"), ""};
+    const auto change = change_to(*facts, name, on);
     if (values.contains("dry_run"))
-        return {ExitCode::ok,
-                "This would be done:\n" + shown(words) +
-                    (facts->is_running ? "    postfix reload\n" : ""),
-                ""};
-    if (const auto done = postfix.ask(words); !done)
+        return {ExitCode::ok, shown(change, *facts), ""};
+    if (const auto done = make(postfix, change, on); !done)
         return failure(done.error());
     if (const auto done = postfix.reload(*facts); !done)
         return failure(done.error());
-    if (!on)
-        return {ExitCode::ok, place->name + " asks tallygate no more.\n", ""};
-    return {ExitCode::ok,
-            place->name +
-                " asks tallygate; `tallygate postfix disable-policy` takes it out again.\n"
-                "Now let tallygated answer there, with this in its configuration and some "
-                "[[check]] besides, and restart it:\n    [policy]\n    socket = \"" +
-                facts->queue_directory +
-                "/tallygate/policy\"\n    socket_mode = \"0666\"\n"
-                "While nobody answers, Postfix lets everybody in.\n",
+    return {ExitCode::ok, on ? enabled_text(name, *facts) : name + " asks tallygate no more.\n",
             ""};
 }
 
 Outcome enable(Talk &, const Values &values, bool)
 {
-    return change(values, true);
+    return turn(values, true);
 }
 
 Outcome disable(Talk &, const Values &values, bool)
 {
-    return change(values, false);
+    return turn(values, false);
 }
 
 std::string check_at(const std::string &text)

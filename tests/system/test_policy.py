@@ -213,7 +213,7 @@ class Policy(GateTest):
         postfix = postfix_home.make(self, {}, SERVICES)
         main_cf = postfix.home.path("/etc/postfix/main.cf")
         before = main_cf.read_text()
-        self.assertIn("postconf -e 'smtpd_client_restrictions = permit_mynetworks, check_policy",
+        self.assertIn("postconf -e 'smtpd_client_restrictions = permit_mynetworks check_policy",
                       self.tallygate(postfix, "enable-policy", "--dry-run"))
         self.assertEqual(main_cf.read_text(), before)
         self.assertIn('socket = "/var/spool/postfix/tallygate/policy"',
@@ -226,6 +226,32 @@ class Policy(GateTest):
         self.tallygate(postfix, "disable-policy")
         self.assertEqual(main_cf.read_text(), before)
         self.assertIn("does not ask", self.tallygate(postfix, "disable-policy"))
+
+    def test_what_its_operator_wrote_stays_as_it_was(self):
+        self.start_policy("")
+        postfix = postfix_home.make(self, {}, SERVICES)
+        main_cf = postfix.home.path("/etc/postfix/main.cf")
+        with main_cf.open("a") as file:
+            file.write("smtpd_recipient_restrictions =\n    reject_unauth_destination,\n"
+                       "# friends\n    permit_mynetworks,\n    permit\n\n"
+                       "# behind\nsoft_bounce = no\n")
+        before = main_cf.read_text()
+        owner = main_cf.stat()
+        at_rcpt = ("--at", "rcpt")
+        self.assertIn("    permit_mynetworks,\n    check_policy_service {",
+                      self.tallygate(postfix, "enable-policy", *at_rcpt, "--dry-run"))
+        self.assertEqual(main_cf.read_text(), before)
+        self.tallygate(postfix, "enable-policy")
+        self.tallygate(postfix, "enable-policy", *at_rcpt)
+        value = postfix.home.run("postconf", "-h", "smtpd_recipient_restrictions").stdout
+        self.assertRegex(value, r"^\s*reject_unauth_destination,\s+permit_mynetworks,\s+"
+                                r"check_policy_service \{ unix:tallygate/policy,.*\}, permit\s*$")
+        self.assertEqual(postfix.run("check").stderr, "")
+        self.tallygate(postfix, "disable-policy")
+        self.tallygate(postfix, "disable-policy", *at_rcpt)
+        self.assertEqual(main_cf.read_text(), before)
+        self.assertEqual((main_cf.stat().st_mode, main_cf.stat().st_uid),
+                         (owner.st_mode, owner.st_uid))
 
 
 if __name__ == "__main__":
