@@ -204,6 +204,30 @@ class Live(PostfixTest):
         self.assertEqual(self.lookup(local)["rate"], 0, "mynetworks")
 
 
+class Postscreen(PostfixTest):
+    """It takes connections first, and hands those that it lets in to an smtpd of another name."""
+    settings = {**LIMITS, "postscreen_access_list": "static:permit",
+                "postscreen_client_connection_count_limit": "50"}
+    services = ("smtp inet n - y - 1 postscreen", "smtpd pass - - y - - smtpd",
+                "dnsblog unix - - y - 0 dnsblog", "tlsproxy unix - - y - 0 tlsproxy")
+
+    def test_those_it_lets_in_are_counted(self):
+        self.enable()
+        for client in (IPV4[0], IPV6[0]):
+            for name in (f"{client} 1", f"{client} 2"):
+                self.assertTrue(self.open(name, client).startswith("220 "))
+            self.assertIn("too many connections", self.open(f"{client} 3", client))
+            self.assert_soon(2, lambda: self.lookup(client, "smtpd")["count"], client)
+            self.assertEqual(self.lookup(client, "smtp")["count"], 0, "no such ident")
+            self.sessions.close(f"{client} 3")
+            self.assert_soon(2, lambda: self.gate.live(client), client)
+            self.say(f"{client} 1", "EHLO c.example.org", "MAIL FROM:<a@example.org>",
+                     "RCPT TO:<b@example.com>")
+            self.assert_soon("1", lambda: self.gate.ask(
+                "count", client, "--monitor", "3600,24", "--end", "1", "--event",
+                "recipients").stdout, "the ident is decoded")
+
+
 class Mishaps(PostfixTest):
     def test_a_daemon_that_is_killed_costs_a_second(self):
         client = IPV4[0]
