@@ -192,12 +192,15 @@ exports.open_session = function (next, connection) {
 exports.close_session = function (next, connection) {
   this.rates.disconnected(connection)
   this.reports.flush(connection)
-  this.daemon().close(connection.uuid)
+  this.concurrency.close(connection)
   next()
 }
 
 exports.check_connect = waiting(async function (next, connection) {
   const deadline = Date.now() + this.own.timeout // for all that is asked here
+  // XCLIENT tells of another client when the session is open already.
+  const address = plainAddress(connection.remote.ip)
+  if (address !== this.state(connection).address) this.open_session(() => {}, connection)
   const goes_on = await this.concurrency.check(next, connection, deadline)
   if (!goes_on) return undefined
   return this.is_allowed(connection) ? next() : this.rates.check_connect(next, connection, deadline)

@@ -25,9 +25,15 @@ class Concurrency {
     const { plugin } = this
     const state = plugin.state(connection)
     state.address = address
+    state.session = state.session || connection.uuid // which XCLIENT changes
     state.prefixes = limits.prefixesOf(plugin.own.prefixes, address)
     state.lengths = limits.lengthsOf(address, state.prefixes)
-    state.live = plugin.daemon().open(connection.uuid, { address }, { prefixes: state.lengths })
+    state.live = plugin.daemon().open(state.session, { address }, { prefixes: state.lengths })
+  }
+
+  close(connection) {
+    const { session } = this.plugin.state(connection)
+    if (session !== undefined) this.plugin.daemon().close(session)
   }
 
   // Answers whether the connection may go on; if not, it has called next.

@@ -130,6 +130,21 @@ for (const [what, answers, expected] of BURSTS) {
     }))
 }
 
+test('XCLIENT: the session is moved to the client it tells of, and closed as it was opened', () =>
+  withScene(CONCURRENCY, (request) => ({ live: [request.address === '192.0.2.1' ? 1 : 5] }), async (scene, daemon) => {
+    const connection = scene.connection('192.0.2.1')
+    const { uuid } = connection
+    assert.deepStrictEqual(await scene.connect(connection), PASS)
+    connection.uuid = 'another'
+    connection.remote.ip = '198.51.100.7'
+    assert.deepStrictEqual(await scene.call('check_connect', connection), TOO_MANY)
+    await scene.call('close_session', connection)
+    await until(() => daemon.of('close').length === 1)
+    const told = [...daemon.of('open'), ...daemon.of('close')]
+    assert.deepStrictEqual(told.map((each) => each.session), [uuid, uuid, uuid])
+    assert.strictEqual(scene.plugin.client.sessions.size, 0)
+  }))
+
 const PREFIXES = `[concurrency_prefixes]
 0.0.0.0/24=20
 ::/64=10

@@ -193,6 +193,21 @@ class HarakaLimits(HarakaTest):
             codes = [session.answer()[0] for session in burst]
             self.assertEqual(sorted(codes), [220] * 4 + [421] * 6, source)
 
+    def test_a_proxy_that_speaks_xclient(self):
+        self.start_both("[concurrency]\nmax=1\ndisconnect_delay=0\n",
+                        plugins=("xclient", "tallygate", "accept"),
+                        xclient_hosts="192.0.2.20\n192.0.2.21\n")
+        command = "XCLIENT ADDR=203.0.113.7 NAME=mx.example.org"
+        first = self.sessions("192.0.2.20", 1)[0]
+        self.assertEqual(first.say(command)[0], 220)
+        self.assert_live(1, "203.0.113.7/32")
+        self.assert_live(1)
+        second = self.sessions("192.0.2.21", 1)[0]
+        self.assert_penalty(second.say(command), 421, "Too many concurrent connections")
+        self.assert_live(1)
+        first.close()
+        self.assert_live(0)
+
     def test_the_ledger_is_told(self):
         self.start_both()
         session = self.session("192.0.2.8")
