@@ -7,7 +7,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
-#include <list>
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -20,10 +20,6 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using Steady = std::chrono::steady_clock;
 using boost::system::error_code;
-
-struct Connection;
-/// The one served longest ago first.
-using Connections = std::list<std::shared_ptr<Connection>>;
 
 /// One client, kept by its coroutine and, to make room, by the server.
 struct Connection : std::enable_shared_from_this<Connection> {
@@ -39,7 +35,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
     boost::beast::flat_buffer buffer; ///< holds what a pipelining client sent ahead
     Phase phase = Phase::receiving;
     bool timed_out = false;
-    std::optional<Connections::iterator> place; ///< among the server's, until it is removed
+    std::optional<Connections<Connection>::Place> place; ///< until it is removed
 
     void enter(Phase next, std::chrono::milliseconds time)
     {
@@ -78,72 +74,40 @@ private:
 
 } // namespace
 
-struct HttpServer::State {
+struct HttpServer::State : Entrance {
     State(Loop &loop, Listener from, Handler handle, HttpLimits with)
-        : context(loop.context()), listener(std::move(from)), name(listener->name()),
-          handler(std::move(handle)), limits(with),
-          acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release())
+        : Entrance(loop, std::move(from)), handler(std::move(handle)), limits(with)
     {
-        acceptor.non_blocking(true);
     }
 
-    asio::io_context &context;
-    std::optional<Listener> listener;
-    std::string name;
     Handler handler;
     HttpLimits limits;
     HttpCounts counts;
-    Acceptor acceptor;
-    Connections connections;
+    Connections<Connection> connections{counts.connection_count}; ///< heard of: served
 
     void close()
     {
-        error_code ignored;
-        listener.reset();
-        acceptor.close(ignored);
-        for (const auto &connection : connections)
+        Entrance::close();
+        for (const auto &connection : connections.all())
             connection->close();
     }
-
-    bool closed() const { return !acceptor.is_open(); }
 
     /// Closes the connection that will be missed least. Answers whether there was one.
     bool make_room()
     {
-        auto victim = connections.begin();
-        for (auto i = connections.begin(); i != connections.end(); ++i) {
-            if ((*i)->phase == Connection::Phase::idle) {
-                victim = i;
-                break;
-            }
-        }
-        if (victim == connections.end())
+        const auto &all = connections.all();
+        auto victim = std::find_if(all.begin(), all.end(), [](const auto &connection) {
+            return connection->phase == Connection::Phase::idle;
+        });
+        if (victim == all.end())
+            victim = all.begin();
+        if (victim == all.end())
             return false;
         const auto connection = *victim;
         connection->close();
-        remove(*connection);
+        connections.remove(*connection);
         counts.evicted_total++;
         return true;
-    }
-
-    void add(const std::shared_ptr<Connection> &connection)
-    {
-        connection->place = connections.insert(connections.end(), connection);
-        counts.connection_count = connections.size();
-    }
-
-    void served(const Connection &connection)
-    {
-        if (connection.place)
-            connections.splice(connections.end(), connections, *connection.place);
-    }
-
-    void remove(Connection &connection)
-    {
-        if (connection.place)
-            connections.erase(*connection.place);
-        connection.place.reset();
-        counts.connection_count = connections.size();
     }
 };
 
@@ -251,7 +215,7 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
                           std::string(message.target()), std::move(message.body()),
                           peer_of(connection.socket)};
     server.counts.requests_total++;
-    server.served(connection);
+    server.connections.heard(connection);
     auto response = server.handler(request);
     connection.enter(Connection::Phase::sending, limits.send_timeout);
     const bool sent = co_await send(connection, std::move(response), framing);
@@ -265,40 +229,18 @@ asio::awaitable<void> serve(std::shared_ptr<HttpServer::State> server,
     for (bool goes_on = true; goes_on;)
         goes_on = co_await serve_one(*server, *connection);
     connection->close();
-    server->remove(*connection);
+    server->connections.remove(*connection);
 }
 
-asio::awaitable<void> accept(std::shared_ptr<HttpServer::State> server)
+void welcome(const std::shared_ptr<HttpServer::State> &server, Socket socket)
 {
-    constexpr std::chrono::milliseconds pause{100};
-    asio::steady_timer timer{server->context};
-
-    while (!server->closed()) {
-        Socket socket{server->context};
-        // accept(2) says that it is out of descriptors even while nobody waits for one: only
-        // ask when somebody does, or everyone would be evicted for nobody.
-        const auto [waited] = co_await server->acceptor.async_wait(Socket::wait_read, as_result);
-        if (waited || server->closed())
-            co_return;
-        error_code error;
-        server->acceptor.accept(socket, error);
-        if (error == asio::error::connection_aborted || error == asio::error::try_again)
-            continue;
-        if (error) {
-            if (out_of_resources(error) && server->make_room())
-                continue;
-            timer.expires_after(pause);
-            co_await timer.async_wait(as_result);
-            continue;
-        }
-        if (server->connections.size() >= server->limits.connections_max)
-            server->make_room();
-        // Twice the head: a long one, and the beginning of whatever follows it.
-        auto connection =
-            std::make_shared<Connection>(std::move(socket), server->limits.header_bytes_max * 2);
-        server->add(connection);
-        asio::co_spawn(server->context, serve(server, std::move(connection)), end_coroutine);
-    }
+    if (server->connections.all().size() >= server->limits.connections_max)
+        server->make_room();
+    // Twice the head: a long one, and the beginning of whatever follows it.
+    auto connection =
+        std::make_shared<Connection>(std::move(socket), server->limits.header_bytes_max * 2);
+    server->connections.add(connection);
+    asio::co_spawn(server->context, serve(server, std::move(connection)), end_coroutine);
 }
 
 } // namespace
@@ -306,7 +248,12 @@ asio::awaitable<void> accept(std::shared_ptr<HttpServer::State> server)
 HttpServer::HttpServer(Loop &loop, Listener listener, Handler handler, HttpLimits limits)
     : state_(std::make_shared<State>(loop, std::move(listener), std::move(handler), limits))
 {
-    asio::co_spawn(state_->context, accept(state_), end_coroutine);
+    asio::co_spawn(state_->context,
+                   accept_clients(
+                       state_,
+                       [state = state_](Socket socket) { welcome(state, std::move(socket)); },
+                       [state = state_] { return state->make_room(); }),
+                   end_coroutine);
 }
 
 HttpServer::~HttpServer()

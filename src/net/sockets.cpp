@@ -3,13 +3,60 @@
 
 #include <sys/socket.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
 #include <array>
-#include <cstddef>
+#include <chrono>
+#include <utility>
 
 namespace tallygate::net {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
+
+Entrance::Entrance(Loop &loop, Listener from)
+    : context(loop.context()), listener(std::move(from)), name(listener->name()),
+      acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release())
+{
+    acceptor.non_blocking(true);
+}
+
+void Entrance::close()
+{
+    error_code ignored;
+    listener.reset();
+    acceptor.close(ignored);
+}
+
+asio::awaitable<void> accept_clients(std::shared_ptr<Entrance> entrance,
+                                     std::function<void(Socket)> welcome,
+                                     std::function<bool()> make_room)
+{
+    constexpr std::chrono::milliseconds pause{100};
+    asio::steady_timer timer{entrance->context};
+
+    while (!entrance->closed()) {
+        Socket socket{entrance->context};
+        // accept(2) says that it is out of descriptors even while nobody waits for one: only
+        // ask when somebody does, or somebody would be closed for nobody.
+        const auto [waited] = co_await entrance->acceptor.async_wait(Socket::wait_read, as_result);
+        if (waited || entrance->closed())
+            co_return;
+        error_code error;
+        entrance->acceptor.accept(socket, error);
+        if (!error) {
+            welcome(std::move(socket));
+            continue;
+        }
+        if (error == asio::error::connection_aborted || error == asio::error::try_again)
+            continue;
+        if (out_of_resources(error) && make_room())
+            continue;
+        timer.expires_after(pause);
+        co_await timer.async_wait(as_result);
+    }
+}
 
 std::optional<Peer> peer_of(Socket &socket)
 {

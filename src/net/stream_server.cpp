@@ -11,7 +11,6 @@
 #include <boost/asio/write.hpp>
 
 #include <array>
-#include <list>
 #include <utility>
 
 #include "base/fd.hpp"
@@ -34,10 +33,6 @@ Fd spare_descriptor()
     return Fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
 
-struct Connection;
-/// The one that has sent nothing for longest first.
-using Connections = std::list<std::shared_ptr<Connection>>;
-
 /// One client, kept by its coroutine and, to close it, by the server.
 struct Connection {
     explicit Connection(Socket accepted)
@@ -52,7 +47,7 @@ struct Connection {
     std::string input; ///< what came and was not taken: a silent client costs nothing
     bool input_ended = false;
     std::uint64_t deadlines_total = 0; ///< tells the deadline in force from one that is over
-    std::optional<Connections::iterator> place; ///< among the server's, until it is removed
+    std::optional<Connections<Connection>::Place> place; ///< until it is removed
 
     bool closed() const { return !socket.is_open(); }
 
@@ -74,68 +69,37 @@ struct Connection {
 
 } // namespace
 
-struct StreamServer::State : std::enable_shared_from_this<StreamServer::State> {
+struct StreamServer::State : Entrance, std::enable_shared_from_this<StreamServer::State> {
     State(Loop &loop, Listener from, Open open_conversation, StreamLimits with)
-        : context(loop.context()), listener(std::move(from)), name(listener->name()),
-          open(std::move(open_conversation)), limits(with),
-          acceptor(context, Protocol(listener->family(), 0), listener->take_socket().release()),
+        : Entrance(loop, std::move(from)), open(std::move(open_conversation)), limits(with),
           spare(spare_descriptor())
     {
-        acceptor.non_blocking(true);
     }
 
-    asio::io_context &context;
-    std::optional<Listener> listener;
-    std::string name;
     Open open;
     StreamLimits limits;
     StreamCounts counts;
-    Acceptor acceptor;
     Fd spare; ///< given up for a moment, so that who comes when there are none left is told
-    Connections connections;
+    Connections<Connection> connections{counts.connection_count}; ///< heard of: has sent something
     std::array<char, read_bytes_max> scratch; ///< filled and emptied between two waits
 
     void close()
     {
-        error_code ignored;
-        listener.reset();
-        acceptor.close(ignored);
-        for (const auto &connection : connections)
+        Entrance::close();
+        for (const auto &connection : connections.all())
             connection->close();
     }
-
-    bool closed() const { return !acceptor.is_open(); }
 
     /// Closes the connection that will be missed least. Answers whether there was one.
     bool make_room()
     {
-        if (limits.when_full == WhenFull::refuse || connections.empty())
+        if (limits.when_full == WhenFull::refuse || connections.all().empty())
             return false;
-        const auto connection = connections.front();
+        const auto connection = connections.all().front();
         connection->close();
-        remove(*connection);
+        connections.remove(*connection);
         counts.evicted_total++;
         return true;
-    }
-
-    void add(const std::shared_ptr<Connection> &connection)
-    {
-        connection->place = connections.insert(connections.end(), connection);
-        counts.connection_count = connections.size();
-    }
-
-    void heard(Connection &connection)
-    {
-        if (connection.place)
-            connections.splice(connections.end(), connections, *connection.place);
-    }
-
-    void remove(Connection &connection)
-    {
-        if (connection.place)
-            connections.erase(*connection.place);
-        connection.place.reset();
-        counts.connection_count = connections.size();
     }
 
     /// Closes the connection in a while, unless the deadline is set anew or cancelled before.
@@ -243,7 +207,7 @@ asio::awaitable<bool> receive(Server &server, std::shared_ptr<Connection> connec
         co_return false;
     connection->input_ended = error == asio::error::eof;
     connection->input.append(server.scratch.data(), bytes);
-    server.heard(*connection);
+    server.connections.heard(*connection);
     co_return true;
 }
 
@@ -309,7 +273,7 @@ asio::awaitable<void> serve(std::shared_ptr<Server> server, std::shared_ptr<Conn
     while (goes_on)
         goes_on = co_await serve_turn(server, connection, {});
     connection->close();
-    server->remove(*connection);
+    server->connections.remove(*connection);
 }
 
 /// Accepts in the place of the spare descriptor, only to hang up. Answers whether that worked.
@@ -330,7 +294,9 @@ bool refuse_one(Server &server)
 
 void welcome(const std::shared_ptr<Server> &server, Socket socket)
 {
-    const auto full = [&] { return server->connections.size() >= server->limits.connections_max; };
+    const auto full = [&] {
+        return server->connections.all().size() >= server->limits.connections_max;
+    };
     if (full())
         server->make_room();
     auto connection = std::make_shared<Connection>(std::move(socket));
@@ -342,35 +308,8 @@ void welcome(const std::shared_ptr<Server> &server, Socket socket)
         return;
     }
     server->counts.accepted_total++;
-    server->add(connection);
+    server->connections.add(connection);
     asio::co_spawn(server->context, serve(server, std::move(connection)), end_coroutine);
-}
-
-asio::awaitable<void> accept(std::shared_ptr<Server> server)
-{
-    constexpr std::chrono::milliseconds pause{100};
-    asio::steady_timer timer{server->context};
-
-    while (!server->closed()) {
-        Socket socket{server->context};
-        // accept(2) says that it is out of descriptors even while nobody waits for one: only
-        // ask when somebody does, or somebody would be closed for nobody.
-        const auto [waited] = co_await server->acceptor.async_wait(Socket::wait_read, as_result);
-        if (waited || server->closed())
-            co_return;
-        error_code error;
-        server->acceptor.accept(socket, error);
-        if (!error) {
-            welcome(server, std::move(socket));
-            continue;
-        }
-        if (error == asio::error::connection_aborted || error == asio::error::try_again)
-            continue;
-        if (out_of_resources(error) && (server->make_room() || refuse_one(*server)))
-            continue;
-        timer.expires_after(pause);
-        co_await timer.async_wait(as_result);
-    }
 }
 
 } // namespace
@@ -378,7 +317,12 @@ asio::awaitable<void> accept(std::shared_ptr<Server> server)
 StreamServer::StreamServer(Loop &loop, Listener listener, Open open, StreamLimits limits)
     : state_(std::make_shared<State>(loop, std::move(listener), std::move(open), limits))
 {
-    asio::co_spawn(state_->context, accept(state_), end_coroutine);
+    asio::co_spawn(state_->context,
+                   accept_clients(
+                       state_,
+                       [state = state_](Socket socket) { welcome(state, std::move(socket)); },
+                       [state = state_] { return state->make_room() || refuse_one(*state); }),
+                   end_coroutine);
 }
 
 StreamServer::~StreamServer()
