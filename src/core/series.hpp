@@ -77,8 +77,9 @@ struct SeriesAnswer {
 /// in UTF-8 without control characters. What was added to a block counts in it and in blocks
 /// around it, and in no part of it. Amounts may be negative, and so may sums.
 ///
-/// Keys come from outsiders: where the windows take more memory than is set, of all series or
-/// of one, no new key is taken until windows have left. Those that are there go on counting.
+/// Keys come from outsiders: where the windows take more memory than is set, of all series or of
+/// one, no new key is taken into the window of now until older ones have left. Those that are in
+/// it go on counting.
 class AuditSeries {
 public:
     static constexpr std::size_t series_max = 256;

@@ -177,14 +177,25 @@ private:
 
     /// Whether forget() may have taken it: then a question may miss it. Only a clock that jumped
     /// back makes such an event askable again.
-    bool may_be_forgotten(const Happened &one, const Monitor &monitor) const
+    /// `kept`: so many windows of that size are.
+    bool may_be_forgotten(const Happened &one, const Monitor &monitor, std::int64_t kept) const
     {
         const auto far = [&](double time) {
             return std::abs(window_index(monitor.window_seconds, at(one.when)) -
-                            window_index(monitor.window_seconds, at(time))) > 4;
+                            window_index(monitor.window_seconds, at(time))) > kept;
         };
         return std::ranges::any_of(
             forgotten_, [&](const auto &times) { return far(times.first) && far(times.second); });
+    }
+
+    /// Monitors of one size share their windows.
+    static std::int64_t kept_of(const Monitor &monitor)
+    {
+        std::uint32_t kept = 0;
+        for (const Monitor &each : monitors)
+            if (each.window_seconds == monitor.window_seconds)
+                kept = std::max(kept, each.windows);
+        return kept;
     }
 
     void expect_counts(const Block &block, const Monitor &monitor, std::uint32_t start,
@@ -197,7 +208,7 @@ private:
         for (const Happened &one : happened_) {
             if (one.kind == Happened::Kind::series || !is_in(one, monitor, start, end))
                 continue;
-            lost += may_be_forgotten(one, monitor) ? one.amount : 0;
+            lost += may_be_forgotten(one, monitor, kept_of(monitor)) ? one.amount : 0;
             if (one.kind == Happened::Kind::connection)
                 connections += block.contains(one.client) ? one.amount : 0;
             else if (one.event == Reported::auth && block.contains(one.client))
@@ -236,7 +247,7 @@ private:
                 if (one.kind != Happened::Kind::series || one.name != definition.name ||
                     one.monitor != monitor || !is_in(one, monitor, start, end))
                     continue;
-                lost = lost || may_be_forgotten(one, monitor);
+                lost = lost || may_be_forgotten(one, monitor, monitor.windows);
                 if (is_text ? one.key == key : block.contains(one.client))
                     expected += one.amount;
             }
