@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::size_t lines_max = 10'000'000;
 constexpr std::size_t line_bytes_max = 1'024;
+constexpr std::size_t key_bytes_max = 256;
 constexpr std::size_t mistakes_max = 10; ///< that are shown
 constexpr std::int64_t amount_max = 1'000'000'000;
 
@@ -69,6 +70,10 @@ std::string wrong_key(const std::string &key, const std::string &type)
 {
     if (key.empty())
         return "the key is empty";
+    if (key.size() > key_bytes_max)
+        return "the key has more than " + std::to_string(key_bytes_max) + " bytes";
+    if (std::ranges::any_of(key, [](unsigned char each) { return each < 0x20 || each == 0x7f; }))
+        return "the key has control characters";
     if (type == "string")
         return "";
     const auto block = Block::parse(key);

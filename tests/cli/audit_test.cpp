@@ -177,6 +177,17 @@ TEST_F(Audit, AddsNothingOfAFileWithMistakes)
         EXPECT_THAT(outcome.err, HasSubstr(says));
 }
 
+TEST_F(Audit, AddsNothingOfAFileWithKeysThatAreNoText)
+{
+    answer("GET /v1/series",
+           R"({"schema":1,"series":[{"name":"senders","type":"string","monitor":"60,2"}]})");
+    const auto path = file("ann\na\tb\n" + std::string(257, 'k') + ",2\n");
+    const auto outcome = run({"load", "senders", path});
+    EXPECT_THAT(asked_, ElementsAre("GET /v1/series"));
+    for (const char *says : {":2: the key has control", ":3: the key has more than 256 bytes"})
+        EXPECT_THAT(outcome.err, HasSubstr(says));
+}
+
 TEST_F(Audit, SaysHowFarAFileCame)
 {
     answer("GET /v1/series", clients);
