@@ -11,7 +11,7 @@ from lab.gate import TREE
 from lab.machine import NETNS
 
 RUN = [sys.executable, "-m", "bench_lib.anvil", "--quiet", "--json", "--rounds", "1", "--seconds",
-       "0.2", "--idle", "0,100"]
+       "0.2", "--idle", "0,100", "--busy-seconds", "0.2", "--proven", "1000", "--events", "1000"]
 
 
 class BenchAnvil(unittest.TestCase):
@@ -25,6 +25,11 @@ class BenchAnvil(unittest.TestCase):
                          [(0, 1), (0, 50), (100, 1), (100, 50)])
         for row in result["throughput"]:
             self.assertGreater(row["per_second"]["tallygate"], 0)
-        self.assertEqual(len(result["busy"]), 2)
+        self.assertEqual(result["busy"]["proven"], 1000)
+        answering = [row["answering"] for row in result["busy"]["rows"]]
+        self.assertEqual(answering.count("tallygate"), 3)
+        self.assertEqual(answering.count("tallygate's policy"), 3)
+        for row in result["busy"]["rows"]:
+            self.assertGreater(row["per_second"], 0)
         self.assertEqual(list(NETNS.glob(f"{PREFIX}*")), [])
         self.assertFalse(PINS.exists() or WORK_DIR.exists())
