@@ -274,6 +274,10 @@ Result<void> ListTable::publish(BuiltLists built)
         return error;
     }
     hints_.replace(words);
+    // The kernel has waited until no program was in the old one (since 5.0 it does so for each
+    // element of a map of maps).
+    if (is_known_ && trie_)
+        remover_.remove(std::move(trie_), std::move(blocks_));
     trie_ = std::move(built.trie);
     blocks_ = std::move(built.blocks);
     counts_ = std::move(built.hints);

@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "core/seams.hpp"
 #include "kernel/hints.hpp"
+#include "kernel/trie_remover.hpp"
 
 struct bpf_object;
 
@@ -82,6 +83,7 @@ private:
     bool is_known_ = false;     ///< whether blocks_ is what is in it
     std::vector<Block> blocks_; ///< sorted
     HintCounts counts_;
+    TrieRemover remover_; ///< of those that were in force
 };
 
 } // namespace tallygate::kernel

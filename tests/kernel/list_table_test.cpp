@@ -3,6 +3,7 @@
 // The lists in the real trie: what they stop, and that nobody ever sees half of one.
 #include "kernel/lists.hpp"
 
+#include <bpf/bpf.h>
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -251,6 +252,30 @@ TEST_F(Lists, OfTheLastDaemonThatAreEmptyMayBeChanged)
 }
 
 /// What is in all lists is stopped at every moment, while one takes the place of the other.
+TEST_F(Lists, ThatAreReplacedAreEmptiedBeforeTheKernelFreesThem)
+{
+    auto table = open();
+    publish(table, {blocked("192.0.2.0/24"), blocked("192.0.2.1/32"), allowed("2001:db8::/32")});
+    const Fd old{bpf_map_get_fd_by_id(get<std::uint32_t>("lists", 0U))};
+    ASSERT_TRUE(old);
+    publish(table, {blocked("198.51.100.1/32")});
+
+    const auto entries = [&old] {
+        tg_prefix key{};
+        std::size_t count = 0;
+        for (const void *last = nullptr; bpf_map_get_next_key(old.get(), last, &key) == 0;
+             last = &key)
+            count++;
+        return count;
+    };
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    constexpr std::size_t place_of_ipv4 = 1;
+    while (entries() > place_of_ipv4 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(1ms);
+    EXPECT_EQ(entries(), place_of_ipv4);
+    EXPECT_TRUE(is_blocked("198.51.100.1"));
+}
+
 TEST_F(Lists, AreNeverEmptyForAPacketWhileTheyAreReplaced)
 {
     constexpr std::uint32_t entries = 20000;
