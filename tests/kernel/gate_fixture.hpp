@@ -308,9 +308,11 @@ protected:
     std::size_t pending_in_use()
     {
         std::size_t used = 0;
-        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().pending); i++)
-            for (const auto word : get<tg_pending>(maps().pending, i)->words)
-                used += word != 0;
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().pending); i++) {
+            const auto bucket = *get<tg_pending>(maps().pending, i);
+            used += static_cast<std::size_t>(
+                std::ranges::count_if(bucket.words, [](std::uint64_t word) { return word != 0; }));
+        }
         return used;
     }
 
