@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -29,6 +30,7 @@ enum {
     LISTEN_FD = 6,
     STREAMS_MAX = 1000,
     BUFFER_BYTES = 4096, // of one direction; anvil's requests and replies are shorter
+    OWN_FDS_MAX = 16,    // all that is no stream, and a client that is told to go
 };
 
 static const char default_target[] = "tallygate/anvil"; // below the queue directory
@@ -55,6 +57,7 @@ struct stream {
 
 static struct stream streams[STREAMS_MAX];
 static size_t streams_used; // all beyond were never in use
+static size_t streams_max = STREAMS_MAX;
 static const char *target = default_target;
 
 static void say(int priority, const char *format, ...)
@@ -92,6 +95,19 @@ static int connect_target(void)
     return fd;
 }
 
+/// Two descriptors for each stream. Without one for the next client it could not be told to go.
+static void fit_into_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < OWN_FDS_MAX + 2 * STREAMS_MAX)
+        streams_max = limit.rlim_cur > OWN_FDS_MAX ? (limit.rlim_cur - OWN_FDS_MAX) / 2 : 0;
+}
+
 /// A client that cannot be served is closed: Postfix goes on without, after a second.
 static void welcome(void)
 {
@@ -102,7 +118,7 @@ static void welcome(void)
 
     if (client < 0 || (client = set_up_fd(client)) < 0)
         return;
-    for (size_t i = 0; i < STREAMS_MAX && stream == NULL; i++)
+    for (size_t i = 0; i < streams_max && stream == NULL; i++)
         if (streams[i].ends[0] < 0)
             stream = &streams[i];
     fd = stream != NULL ? connect_target() : -1;
@@ -259,6 +275,7 @@ int main(int count, char **words)
         target = words[optind];
     openlog("postfix/anvil-relay", LOG_PID | LOG_NDELAY, LOG_MAIL);
     signal(SIGPIPE, SIG_IGN);
+    fit_into_descriptors();
     for (size_t i = 0; i < STREAMS_MAX; i++)
         streams[i].ends[0] = streams[i].ends[1] = -1;
     if (set_up_fd(LISTEN_FD) < 0) {

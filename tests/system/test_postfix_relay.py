@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -90,7 +91,26 @@ class Relay(PostfixTest):
                 self.assertEqual(streams[0].reply(), GREETING)
         os.close(status)
 
-    def start_relay(self, listener):
+    def test_few_descriptors_are_few_streams(self):
+        """Who finds none left is told to go; a relay that cannot accept would ask for ever."""
+        (self.work_dir / "private").mkdir()
+        os.chown(self.work_dir / "private", NOBODY, NOBODY)
+        with socket.socket(socket.AF_UNIX) as target, socket.socket(socket.AF_UNIX) as listener:
+            target.bind(str(self.work_dir / "target"))
+            target.listen(100)
+            listener.bind(str(self.work_dir / "anvil"))
+            listener.listen(100)
+            status = self.start_relay(listener, descriptors=48)
+            streams = [Stream(self.work_dir / "anvil", greeted=False) for _ in range(30)]
+            self.addCleanup(lambda: [stream.close() for stream in streams])
+            self.assertEqual([stream.reply() for stream in streams[16:]], [b""] * 14)
+            accepted, _ = target.accept()
+            with accepted:
+                accepted.sendall(GREETING)
+                self.assertEqual(streams[0].reply(), GREETING)
+        os.close(status)
+
+    def start_relay(self, listener, descriptors=1024):
         """As master does; ends when what this answers is closed."""
         status, status_of_relay = os.pipe()
 
@@ -99,6 +119,7 @@ class Relay(PostfixTest):
                      for number in (status_of_relay, listener.fileno())]
             for number, place in zip(above, (5, 6)):
                 os.dup2(number, place)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         relay = subprocess.Popen([RELAY, "-n", "anvil", "-t", "unix", "target"],
                                  cwd=self.work_dir, preexec_fn=place, pass_fds=[5, 6])
         os.close(status_of_relay)
