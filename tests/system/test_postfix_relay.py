@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Modes B and C: tallygate behind a line of master.cf, and the pieces of configuration."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -74,14 +75,7 @@ class Relay(PostfixTest):
 
     def test_a_daemon_that_accepts_nobody_stops_no_stream(self):
         """Where its queue is full, a relay that waited would wait for ever."""
-        (self.work_dir / "private").mkdir()
-        os.chown(self.work_dir / "private", NOBODY, NOBODY)
-        with socket.socket(socket.AF_UNIX) as target, socket.socket(socket.AF_UNIX) as listener:
-            target.bind(str(self.work_dir / "target"))
-            target.listen(0)
-            listener.bind(str(self.work_dir / "anvil"))
-            listener.listen()
-            status = self.start_relay(listener)
+        with self.relay_to(target_backlog=0) as target:
             streams = [Stream(self.work_dir / "anvil", greeted=False) for _ in range(3)]
             self.addCleanup(lambda: [stream.close() for stream in streams])
             self.assertEqual(streams[2].reply(), b"", "has no place, and is told so")
@@ -89,18 +83,10 @@ class Relay(PostfixTest):
             with accepted:
                 accepted.sendall(GREETING)
                 self.assertEqual(streams[0].reply(), GREETING)
-        os.close(status)
 
     def test_few_descriptors_are_few_streams(self):
         """Who finds none left is told to go; a relay that cannot accept would ask for ever."""
-        (self.work_dir / "private").mkdir()
-        os.chown(self.work_dir / "private", NOBODY, NOBODY)
-        with socket.socket(socket.AF_UNIX) as target, socket.socket(socket.AF_UNIX) as listener:
-            target.bind(str(self.work_dir / "target"))
-            target.listen(100)
-            listener.bind(str(self.work_dir / "anvil"))
-            listener.listen(100)
-            status = self.start_relay(listener, descriptors=48)
+        with self.relay_to(target_backlog=100, descriptors=48) as target:
             streams = [Stream(self.work_dir / "anvil", greeted=False) for _ in range(30)]
             self.addCleanup(lambda: [stream.close() for stream in streams])
             self.assertEqual([stream.reply() for stream in streams[16:]], [b""] * 14)
@@ -108,6 +94,19 @@ class Relay(PostfixTest):
             with accepted:
                 accepted.sendall(GREETING)
                 self.assertEqual(streams[0].reply(), GREETING)
+
+    @contextlib.contextmanager
+    def relay_to(self, target_backlog, **options):
+        """A relay that listens at `anvil`, and the socket that it passes streams on to."""
+        (self.work_dir / "private").mkdir()
+        os.chown(self.work_dir / "private", NOBODY, NOBODY)
+        with socket.socket(socket.AF_UNIX) as target, socket.socket(socket.AF_UNIX) as listener:
+            target.bind(str(self.work_dir / "target"))
+            target.listen(target_backlog)
+            listener.bind(str(self.work_dir / "anvil"))
+            listener.listen(100)
+            status = self.start_relay(listener, **options)
+            yield target
         os.close(status)
 
     def start_relay(self, listener, descriptors=1024):
