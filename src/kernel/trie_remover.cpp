@@ -26,8 +26,8 @@ using namespace std::chrono_literals;
 
 constexpr int thread_nice = 10;
 // The kernel gathers what is taken out over a grace period of a quarter of a second, and frees that
-// in one go: 70,000 entries took it 11 ms. Little at a time is gathered, and the last of it waited
-// for, or closing the trie would free it in one go as well.
+// in one go. So little at a time is gathered, and the last of it waited for, or closing the trie
+// would free it in one go as well.
 constexpr std::size_t entries_a_slice = 250;
 constexpr auto slice_pause = 5ms;
 constexpr auto last_pause = 600ms;
