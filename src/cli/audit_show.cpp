@@ -75,6 +75,17 @@ std::string csv(const std::string &text)
     return quoted + "\"";
 }
 
+std::string rows_text(const json::object &series, unsigned long window,
+                      const std::vector<const json::object *> &items)
+{
+    std::string text;
+    for (const auto *const item : items)
+        text += csv(text_at(series, "name")) + "," + csv(text_at(series, "monitor")) + "," +
+                std::to_string(window) + "," + csv(text_at(*item, "key")) + "," +
+                plain_at(*item, "value") + "\n";
+    return text;
+}
+
 /// Appends the rows of one window to `shown`, part by part; an outcome if that fails.
 std::optional<Outcome> show_window(Talk &talk, const json::object &series, unsigned long window,
                                    Outcome &shown, bool as_json)
@@ -94,12 +105,7 @@ std::optional<Outcome> show_window(Talk &talk, const json::object &series, unsig
             return std::move(*outcome);
         const auto &answer = std::get<Talk::Answer>(reply);
         const auto items = objects_at(answer.object, "items");
-        for (const auto *const item : items)
-            shown.out += csv(text_at(series, "name")) + "," + csv(text_at(series, "monitor")) +
-                         "," + std::to_string(window) + "," + csv(text_at(*item, "key")) + "," +
-                         plain_at(*item, "value") + "\n";
-        if (as_json)
-            shown.out += answer.text;
+        shown.out += as_json ? answer.text : rows_text(series, window, items);
         more = !items.empty() && number_at(answer.object, "total") > double(items.size());
         after = items.empty() ? "" : text_at(*items.back(), "key");
     }

@@ -114,6 +114,10 @@ TEST_F(Audit, ShowsAllSeriesAsCsv)
                                         "\"my, \"\"own\"\"\",\"60,2\",0,bob,-1\n"
                                         "\"my, \"\"own\"\"\",\"60,2\",0,\"zoe,b\",1\n");
     EXPECT_EQ(asked_.size(), 4U);
+    // As the answers come, and nothing else between them.
+    EXPECT_EQ(run({"show", "all", "--json"}).out, answers_[items + "&start=0"].body +
+                                                      answers_[items + "&start=0&after=bob"].body +
+                                                      answers_[items + "&start=1"].body);
 }
 
 TEST_F(Audit, AsksInTheOrderOfTheConsole)
