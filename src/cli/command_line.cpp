@@ -90,6 +90,11 @@ void set_up(CLI::App &app, Invocation &invocation)
     app.set_version_flag("--version", "tallygate " TALLYGATE_VERSION);
     app.add_option("--socket", invocation.socket_path, "The daemon's control socket")
         ->envname("TALLYGATE_SOCKET")
+        ->check(CLI::Validator(
+            [](const std::string &text) {
+                return text.empty() ? std::string("expected a path, and not ''") : std::string();
+            },
+            ""))
         ->option_text("PATH");
     app.add_flag("--json", invocation.json, "Print the daemon's answer, one line of JSON");
     for (const auto *verb : all_verbs())

@@ -43,6 +43,20 @@ ExitCode exit_code_of(unsigned status, const std::string &verb)
     }
 }
 
+/// With the names that would have been found, where the daemon's sentence has not told them.
+std::string message_of(const json::object &answer, ExitCode code)
+{
+    auto message = text_at(answer, "error");
+    const auto known = texts_at(answer, "known");
+    if (code != ExitCode::not_found || known.empty() ||
+        message.find("expected") != std::string::npos)
+        return message;
+    const char *before = ": expected one of ";
+    for (const auto &name : known)
+        message += std::exchange(before, ", ") + name;
+    return message;
+}
+
 } // namespace
 
 Outcome failure(ExitCode code, const std::string &message)
@@ -77,8 +91,8 @@ Talk::Reply Talk::ask(std::string_view method, std::string_view target)
                        "what answers at " + channel_.path() + " is no tallygated");
     if (reply->status == 200)
         return Answer{std::move(value.get_object()), reply->body};
-    const auto message = text_at(value.get_object(), "error");
     const auto code = exit_code_of(reply->status, verb_);
+    const auto message = message_of(value.get_object(), code);
     return code == ExitCode::usage ? usage(message, verb_) : failure(code, message);
 }
 

@@ -11,8 +11,11 @@ std::string show(const boost::json::object &answer)
 {
     using enum Table::Align;
     const auto rows = objects_at(answer, "rows");
+    // Somebody may be connected, and have come before the oldest window.
     if (rows.empty())
-        return "nobody yet\n";
+        return text_at(answer, "by") == "live"
+                   ? "nobody is connected\n"
+                   : "nobody came in the windows of " + text_at(answer, "monitor") + "\n";
 
     Table table{{left, right, right, right}};
     table.add({"SOURCE", "LIVE", "CONNECTIONS", "SYN"});

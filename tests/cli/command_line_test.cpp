@@ -188,6 +188,10 @@ const struct {
      "'192.0.2.0/24' is not an",
      "'tallygate explain --help'"},
     {"an option without its value", {"status", "--socket"}, "--socket", "'tallygate"},
+    {"a socket without a name",
+     {"status", "--socket", ""},
+     "--socket: expected a path, and not ''",
+     "'tallygate status --help'"},
 };
 
 TEST_F(CommandLine, TellsAMistakeWithoutAskingTheDaemon)
@@ -215,7 +219,9 @@ const struct {
     {403, R"({"schema":1,"error":"192.0.2.1 is allowed"})", ExitCode::refused,
      "tallygate: 192.0.2.1 is allowed\n"},
     {404, R"({"schema":1,"error":"there is no service 'x'","known":["smtp"]})", ExitCode::not_found,
-     "tallygate: there is no service 'x'\n"},
+     "tallygate: there is no service 'x': expected one of smtp\n"},
+    {404, R"({"schema":1,"error":"no event 'x': expected tls","known":["tls"]})",
+     ExitCode::not_found, "tallygate: no event 'x': expected tls\n"},
     {405, R"({"schema":1,"error":"/v1/live takes POST"})", ExitCode::failed,
      "tallygate: /v1/live takes POST\n"},
     {409, R"({"schema":1,"error":"tallygate.toml:3:1: unknown key"})", ExitCode::bad_configuration,
@@ -280,7 +286,9 @@ TEST_F(CommandLine, ShowsTop)
                                 "\n"
                                 "by live; connections and SYNs of all windows of 60,10\n");
     answer_.body = R"({"schema":1,"by":"live","monitor":"60,10","rows":[]})";
-    EXPECT_EQ(run({"top"}).out, "nobody yet\n");
+    EXPECT_EQ(run({"top"}).out, "nobody is connected\n");
+    answer_.body = R"({"schema":1,"by":"connections","monitor":"60,10","rows":[]})";
+    EXPECT_EQ(run({"top"}).out, "nobody came in the windows of 60,10\n");
 }
 
 TEST_F(CommandLine, ShowsNetworks)
