@@ -3,6 +3,8 @@
 // `tallygate`, all of it but the process: arguments in, texts and an exit code out.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,11 @@ struct Outcome {
     ExitCode exit_code = ExitCode::ok;
     std::string out; ///< for the standard output
     std::string err; ///< for the standard error
+    /// Of a verb that goes on: what comes after `pause`. Nothing for all others.
+    std::function<Outcome()> next{};
+    std::chrono::milliseconds pause{0};
+    /// Whether `out` takes the place of the one before on a terminal.
+    bool is_view = false;
 };
 
 /// `arguments` are without the program's name. $TALLYGATE_SOCKET and $SSH_CONNECTION are read from

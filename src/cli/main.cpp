@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "cli/command_line.hpp"
+#include "cli/screen.hpp"
 
 namespace {
 
@@ -62,6 +65,38 @@ void find_connection()
     }
 }
 
+volatile std::sig_atomic_t told_to_end = 0;
+
+/// Ctrl-C is how a verb that goes on ends well.
+void end_when_told()
+{
+    struct sigaction action {};
+    action.sa_handler = [](int) { told_to_end = 1; };
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+}
+
+/// What to write for an outcome: a view takes the place of the one before, and where there is no
+/// terminal an empty line stands between them.
+std::string shown(const tallygate::cli::Outcome &outcome, bool is_first)
+{
+    if (!outcome.is_view)
+        return outcome.out;
+    winsize size{};
+    if (::isatty(STDOUT_FILENO) == 0 || ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+        return (is_first ? "" : "\n") + outcome.out;
+    if (size.ws_col == 0 || size.ws_row == 0)
+        return tallygate::cli::on_screen(outcome.out, {});
+    return tallygate::cli::on_screen(outcome.out, {.columns = size.ws_col, .rows = size.ws_row});
+}
+
+/// Answers the errno of the standard output, or 0.
+int write_outcome(const tallygate::cli::Outcome &outcome, bool is_first)
+{
+    write_all(STDERR_FILENO, outcome.err);
+    return write_all(STDOUT_FILENO, shown(outcome, is_first));
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -70,10 +105,18 @@ int main(int argc, char **argv)
     std::signal(SIGPIPE, SIG_IGN);
     find_connection();
 
-    const auto outcome =
+    auto outcome =
         tallygate::cli::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
-    write_all(STDERR_FILENO, outcome.err);
-    const int error = write_all(STDOUT_FILENO, outcome.out);
+    if (outcome.next)
+        end_when_told();
+    int error = write_outcome(outcome, true);
+    while (error == 0 && outcome.next) {
+        ::poll(nullptr, 0, static_cast<int>(outcome.pause.count()));
+        if (told_to_end != 0)
+            return static_cast<int>(tallygate::cli::ExitCode::ok);
+        outcome = outcome.next();
+        error = write_outcome(outcome, false);
+    }
     if (error == 0)
         return static_cast<int>(outcome.exit_code);
     // A reader that has seen enough, `| head -1`, wants no word about it.

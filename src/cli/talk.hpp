@@ -34,6 +34,7 @@ public:
     /// `target` is percent-encoded.
     Reply ask(std::string_view method, std::string_view target);
 
+    const std::string &socket_path() const { return channel_.path(); }
     const std::string &verb() const { return verb_; }
 
 private:

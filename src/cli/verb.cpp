@@ -15,6 +15,7 @@ std::span<const Verb *const> all_verbs()
                                          &count_verb,
                                          &event_verb,
                                          &top_verb,
+                                         &watch_verb,
                                          &networks_verb,
                                          &limits_verb,
                                          &explain_verb,

@@ -76,6 +76,7 @@ extern const Verb live_verb;
 extern const Verb count_verb;
 extern const Verb event_verb;
 extern const Verb top_verb;
+extern const Verb watch_verb;
 extern const Verb networks_verb;
 extern const Verb limits_verb;
 extern const Verb explain_verb;

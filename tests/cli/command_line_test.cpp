@@ -192,6 +192,19 @@ const struct {
      {"status", "--socket", ""},
      "--socket: expected a path, and not ''",
      "'tallygate status --help'"},
+    {"views at no time",
+     {"watch", "--every", "0s"},
+     "--every: expected 1s to 1d, and not '0s'",
+     "'tallygate watch --help'"},
+    {"views too far apart",
+     {"watch", "--every", "2d"},
+     "--every: expected 1s to 1d, and not '2d'",
+     "'tallygate watch --help'"},
+    {"no view at all",
+     {"watch", "--times", "0"},
+     "--times: expected 1 or more, and not '0'",
+     "'tallygate watch --help'"},
+    {"a view of nobody", {"watch", "x"}, "is not a CIDR block", "'tallygate watch --help'"},
 };
 
 TEST_F(CommandLine, TellsAMistakeWithoutAskingTheDaemon)

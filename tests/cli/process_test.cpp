@@ -28,6 +28,7 @@ const struct {
     {"an output that is closed", "--help >&- 2>/dev/null", 1},
     {"everything closed", "--help <&- >&- 2>&-", 1},
     {"a full disk", "--help >/dev/full 2>/dev/null", 1},
+    {"a view of no daemon", "--socket /nonexistent/control.sock watch 2>/dev/null", 3},
 };
 
 TEST(Process, ExitsAsItShould)

@@ -5,6 +5,8 @@
 
 #include <boost/json.hpp>
 
+#include "cli/screen.hpp"
+
 namespace tallygate::test {
 namespace {
 
@@ -78,6 +80,15 @@ TEST(Render, ReadsNothingIntoFieldsOfAnotherType)
     EXPECT_TRUE(cli::objects_at(object, "objects").empty());
     EXPECT_TRUE(cli::objects_at(object, "missing").empty());
     EXPECT_TRUE(cli::texts_at(object, "texts").empty());
+}
+
+TEST(Screen, CutsAViewToTheTerminal)
+{
+    EXPECT_EQ(cli::on_screen("one\n\nthree and more\n", {.columns = 5, .rows = 24}),
+              "\x1b[Hone\x1b[K\n\x1b[K\nthree\x1b[K\n\x1b[J");
+    EXPECT_EQ(cli::on_screen("one\ntwo\nthree\n", {.columns = 80, .rows = 3}),
+              "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    EXPECT_EQ(cli::on_screen("", {}), "\x1b[H\x1b[J");
 }
 
 } // namespace

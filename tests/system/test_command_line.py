@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import unittest
 
 from fixture import NOBODY, GateTest
@@ -95,6 +97,22 @@ class CommandLine(GateTest):
         for word in ("smtp", "mail0", "observe"):
             self.assertIn(word, self.gate.ask("status").stdout)
         self.assertIn("quiet", self.gate.ask("networks").stdout)
+
+    def test_watching(self):
+        program = self.gate.programs / "tallygate"
+        views = self.gate.ask("watch", "--times", "2", "--json").stdout.splitlines()
+        first, second = map(json.loads, views)
+        self.assertEqual(first["services"][0]["live"], 1)
+        self.assertIsNone(first["services"][0]["opened_per_second"])
+        self.assertEqual(second["services"][0]["opened_per_second"], 0)
+        self.assertIn("192.0.2.1", [row["source"] for row in second["rows"]])
+        for told in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([program, "--socket", self.gate.socket, "watch"],
+                                  stdout=subprocess.PIPE, text=True) as watching:
+                view = "".join(iter(watching.stdout.readline, "\n"))
+                watching.send_signal(told)
+                self.assertEqual(watching.wait(timeout=10), 0)
+            self.assertIn("mode observe", view)
 
 
 if __name__ == "__main__":
