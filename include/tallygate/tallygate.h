@@ -42,7 +42,7 @@ enum tallygate_code {
 typedef struct tallygate_handle tallygate_handle;
 
 /*
- * `socket` is the path of the control socket; NULL is $TALLYGATE_SOCKET, or else
+ * `socket` is the path of the control socket; NULL or "" is $TALLYGATE_SOCKET, or else
  * /run/tallygate/control.sock. Connects when the first question is asked, keeps the connection,
  * and makes it anew when the daemon was restarted. NULL only when there is no memory.
  */

@@ -210,7 +210,8 @@ Outcome write_text(const std::string &text, char *buffer, size_t bytes)
 
 std::string socket_path(const char *socket)
 {
-    const char *const named = socket != nullptr ? socket : std::getenv("TALLYGATE_SOCKET");
+    const bool is_given = socket != nullptr && *socket != '\0';
+    const char *const named = is_given ? socket : std::getenv("TALLYGATE_SOCKET");
     return named != nullptr && *named != '\0' ? named : client::default_socket_path;
 }
 

@@ -264,6 +264,8 @@ TEST_F(CApiTest, TellsWhereItAsks)
     EXPECT_EQ(tallygate_socket(handle_), path_);
     tallygate_handle *const by_environment = tallygate_open(nullptr);
     EXPECT_EQ(tallygate_socket(by_environment), path_);
+    tallygate_handle *const by_nothing = tallygate_open("");
+    EXPECT_EQ(tallygate_socket(by_nothing), path_);
     ::unsetenv("TALLYGATE_SOCKET");
     tallygate_handle *const by_default = tallygate_open(nullptr);
     EXPECT_STREQ(tallygate_socket(by_default), "/run/tallygate/control.sock");
@@ -271,7 +273,7 @@ TEST_F(CApiTest, TellsWhereItAsks)
     EXPECT_EQ(tallygate_live(nobody, "192.0.2.7", nullptr, nullptr, nullptr),
               TALLYGATE_UNREACHABLE);
     EXPECT_THAT(tallygate_message(nobody), HasSubstr("none.sock: No such file or directory"));
-    for (auto *const each : {by_environment, by_default, nobody})
+    for (auto *const each : {by_environment, by_nothing, by_default, nobody})
         tallygate_close(each);
     tallygate_close(nullptr);
 }
