@@ -5,10 +5,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "net/sockets.hpp"
@@ -140,6 +142,18 @@ Response rejection_response(unsigned status)
     return {.status = status, .body = std::string(R"({"schema":1,"error":")") + reason + "\"}\n"};
 }
 
+/// The path and query of a target, which may stand behind a host as proxies are sent it
+/// ("http://host/path": RFC 9112, 3.2.2, has every server take it).
+std::string without_host(std::string_view target)
+{
+    constexpr std::string_view scheme = "http://";
+    if (!boost::beast::iequals(target.substr(0, scheme.size()), scheme))
+        return std::string(target);
+    const auto end = std::min(target.find_first_of("/?", scheme.size()), target.size());
+    const auto rest = target.substr(end);
+    return (rest.starts_with('/') ? "" : "/") + std::string(rest);
+}
+
 template <typename Body>
 http::response<Body> response_head(const Response &response, unsigned version, bool keep_alive)
 {
@@ -212,7 +226,7 @@ asio::awaitable<bool> serve_one(HttpServer::State &server, Connection &connectio
     const Framing framing{message.version(), message.keep_alive(),
                           message.method() == http::verb::head};
     const Request request{framing.head_only ? "GET" : std::string(message.method_string()),
-                          std::string(message.target()), std::move(message.body()),
+                          without_host(message.target()), std::move(message.body()),
                           peer_of(connection.socket)};
     server.counts.requests_total++;
     server.connections.heard(connection);

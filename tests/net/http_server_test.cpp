@@ -128,6 +128,25 @@ TEST_F(HttpServerTest, AnswersOrHangsUp)
     }
 }
 
+TEST_F(HttpServerTest, TakesATargetBehindItsHost)
+{
+    serve(patient);
+    const std::pair<const char *, const char *> rows[] = {
+        {"http://localhost/v1/live?cidr=::/0", "GET /v1/live?cidr=::/0 0"},
+        {"HTTP://[::1]:9847/", "GET / 0"},
+        {"http://localhost", "GET / 0"},
+        {"http://localhost?a=/", "GET /?a=/ 0"},
+        {"https://localhost/", "GET https://localhost/ 0"},
+        {"*", "GET * 0"},
+    };
+    for (const auto &[target, seen] : rows) {
+        SCOPED_TRACE(target);
+        RawClient client{path_};
+        client.send(std::string("GET ") + target + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+        EXPECT_THAT(client.read_all(), testing::EndsWith(std::string(seen) + "\n"));
+    }
+}
+
 TEST_F(HttpServerTest, GivesUpOnAHalfRequest)
 {
     auto limits = patient;
