@@ -21,7 +21,7 @@ void read_anvil(TableReader &table, Draft &draft)
     using CountFrom = Anvil::CountFrom;
     Anvil &anvil = draft.config.anvil;
 
-    anvil.socket = read_socket(table, anvil.socket);
+    anvil.socket = read_socket(table, draft, "anvil", anvil.socket);
     if (const auto unit = table.find("time_unit", number("a number of seconds", 1U, time_unit_max)))
         anvil.time_unit = std::chrono::seconds{unit->value};
     anvil.count_from = table.value(

@@ -11,7 +11,7 @@ void read_policy(TableReader &table, Draft &draft)
 {
     PolicyProtocol &policy = draft.config.policy;
 
-    policy.socket = read_socket(table);
+    policy.socket = read_socket(table, draft, "policy");
     policy.report_only = table.value("report_only", flag(), policy.report_only);
     policy.report = table.value("report", flag(), policy.report);
 }

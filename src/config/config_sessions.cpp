@@ -11,7 +11,7 @@ void read_sessions(TableReader &table, Draft &draft)
     Sessions &sessions = draft.config.sessions;
     Seen<std::string> services;
 
-    sessions.socket = read_socket(table);
+    sessions.socket = read_socket(table, draft, "sessions");
     sessions.count_from =
         table.value("count_from",
                     choice<Sessions::CountFrom>({{"sessions", Sessions::CountFrom::sessions},

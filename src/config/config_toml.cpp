@@ -112,6 +112,7 @@ void read_control(TableReader &table, Draft &draft)
     Control &control = draft.config.control;
 
     control.socket = table.value("socket", absolute_path(socket_bytes_max), control.socket);
+    take_socket(table, draft, "control", control.socket);
 }
 
 void read_http(TableReader &table, Draft &draft)

@@ -38,6 +38,7 @@ struct Draft {
     Seen<Block> blocks; ///< of networks
     Seen<std::string> limit_names;
     Seen<std::string> check_names;
+    std::map<std::string, std::string> sockets;                  ///< by path: "control.socket"
     std::map<std::pair<std::string, Family>, std::size_t> rules; ///< by service
     std::map<std::string, LimitedNetwork> limited_networks;
     std::size_t budgets = 0;
@@ -66,8 +67,12 @@ void read_limit(TableReader &table, Draft &draft);
 /// What only all limits and all networks together tell.
 void check_limited_networks(const Draft &draft, Mistakes &mistakes);
 
+/// Notes a socket that another section has already. `owner` is "control" of "control.socket".
+void take_socket(TableReader &table, Draft &draft, const std::string &owner,
+                 const std::string &path);
 /// Front-ends, one file each. `socket` and `socket_mode` are the same for all.
-FrontEndSocket read_socket(TableReader &table, FrontEndSocket otherwise = {});
+FrontEndSocket read_socket(TableReader &table, Draft &draft, const std::string &owner,
+                           FrontEndSocket otherwise = {});
 void read_ask(TableReader &table, Draft &draft);
 void read_line(TableReader &table, Draft &draft);
 void read_anvil(TableReader &table, Draft &draft);

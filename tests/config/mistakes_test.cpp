@@ -128,6 +128,13 @@ const Row section_rows[] = {
 const Row key_rows[] = {
     {"a relative path for the line's socket", after("[line]\nsocket = \"line.sock\""),
      "t.toml:7:10: line.socket is \"line.sock\": expected an absolute path of at most 107 bytes"},
+    {"one socket for two", after("[line]\nsocket = \"/run/a\"\n[policy]\nsocket = \"/run/a\""),
+     "t.toml:9:10: policy.socket is the path of line.socket: expected one of its own"},
+    {"one socket for two, spelled in another way",
+     after("[ask]\nsocket = \"/run/a\"\n[sessions]\nsocket = \"//run/./b/../a\""),
+     "t.toml:9:10: sessions.socket is the path of ask.socket: expected one of its own"},
+    {"the control socket for another", after("[anvil]\nsocket = \"/run/tallygate/control.sock\""),
+     "t.toml:7:10: anvil.socket is the path of control.socket: expected one of its own"},
     {"a mode that is a number", after("[line]\nsocket_mode = 660"),
      "t.toml:7:15: line.socket_mode is 660: expected a mode in quotes such as \"0660\", of reading "
      "and writing alone"},
