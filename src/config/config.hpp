@@ -165,6 +165,7 @@ struct ListSource {
     SourcePosition position;
     std::vector<Block> cidrs;
     std::optional<std::string> file;
+    SourcePosition file_position{};                ///< of its name
     std::string reason;                            ///< printable, at most 200 bytes
     std::optional<std::chrono::sys_seconds> until; ///< none: for good. It may be past.
 };

@@ -36,8 +36,10 @@ ListSource read_source(TableReader &table, Draft &draft, std::vector<Placed<Bloc
     source.position = table.position();
     cidrs = table.list("cidrs", block(), seen);
     source.cidrs = values(cidrs);
-    if (const auto file = table.find("file", absolute_path(path_bytes_max)))
+    if (const auto file = table.find("file", absolute_path(path_bytes_max))) {
         source.file = file->value;
+        source.file_position = file->position;
+    }
     source.reason = table.value("reason", reason(), source.reason);
     if (const auto until = table.find("until", moment()))
         source.until = until->value;

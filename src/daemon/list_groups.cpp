@@ -40,15 +40,27 @@ struct Room {
     }
 };
 
-Result<config::ListFile> load_file(const std::string &path, core::ListKind kind,
-                                   const core::ListPolicy &policy, const Room &room)
+/// A mistake in the list has its place there; of a list that cannot be read, the place is that of
+/// its name.
+std::string list_mistake(const config::Config &config, const config::ListSource &source,
+                         const Error &error)
 {
+    if (!error.message.starts_with("read " + *source.file))
+        return error.message;
+    return config.where(source.file_position) + error.message + ": expected a file of CIDR blocks";
+}
+
+Result<config::ListFile> load_file(const config::Config &config, const config::ListSource &source,
+                                   core::ListKind kind, const core::ListPolicy &policy,
+                                   const Room &room)
+{
+    const std::string &path = *source.file;
     config::ListRules rules{.blocks_max = room.entries_max, .blocks_setting = room.setting};
     if (kind == core::ListKind::block)
         rules.check = [&](const Block &block) { return core::check_width(block, policy); };
     auto file = config::load_list(path, rules);
     if (!file)
-        return Error{file.error().message, bad_configuration};
+        return Error{list_mistake(config, source, file.error()), bad_configuration};
     if (file->folded != 0)
         spdlog::info("{}: {} entries had host bits set, which were cleared", path, file->folded);
     return file;
@@ -87,7 +99,7 @@ Result<ListsKeeper::Groups> load_list_groups(const config::Config &config,
         entries += source.cidrs.size();
         if (!source.file)
             return check_room(config, source, entries, room);
-        auto file = load_file(*source.file, kind, policy, room);
+        auto file = load_file(config, source, kind, policy, room);
         if (!file)
             return file.error();
         entries += file->blocks.size();

@@ -91,7 +91,10 @@ TEST_F(ListGroups, AreNotTakenWithAMistakeInAFile)
               "t.toml:31:1: with " + path_ +
                   " there are 2 listed blocks: expected at most gate.lists_max, 1");
     config_.blocks.front().file = dir_ / "none";
-    EXPECT_THAT(load().error().message, HasSubstr("read " + dir_ / "none"));
+    config_.blocks.front().file_position = {33, 8};
+    EXPECT_EQ(load().error().message, "t.toml:33:8: read " + (dir_ / "none") +
+                                          ": No such file or directory: "
+                                          "expected a file of CIDR blocks");
 }
 
 TEST_F(ListGroups, LimitsReachTheGateInItsOwnWords)
