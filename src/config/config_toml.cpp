@@ -230,15 +230,15 @@ void read_table(const Section &section, const toml::table &table, Draft &draft, 
 void note_wrong_shape(const Section &section, std::string_view verb, const toml::node &node,
                       Mistakes &mistakes)
 {
-    mistakes.add(position_of(node.source()), std::string(section.name) + " " + std::string(verb) +
-                                                 " " + written(node) + ": expected " +
-                                                 header(section));
+    mistakes.add(mistakes.place(node.source()), std::string(section.name) + " " +
+                                                    std::string(verb) + " " + written(node) +
+                                                    ": expected " + header(section));
 }
 
 void read_array(const Section &section, const toml::array &array, Draft &draft, Mistakes &mistakes)
 {
     if (array.empty())
-        mistakes.add(position_of(array.source()),
+        mistakes.add(mistakes.place(array.source()),
                      std::string(section.name) + " is empty: expected " + header(section));
     for (const auto &element : array) {
         if (const auto *table = element.as_table())
@@ -256,9 +256,9 @@ void read_section(const Section &section, const toml::table &root, Draft &draft,
         if (section.read != nullptr && section.shape == Shape::one)
             read_table(section, toml::table{}, draft, mistakes);
     } else if (section.read == nullptr) {
-        mistakes.add(position_of(node->source()), header(section) +
-                                                      " is not in this version yet: expected "
-                                                      "a file without it");
+        mistakes.add(mistakes.place(node->source()), header(section) +
+                                                         " is not in this version yet: expected "
+                                                         "a file without it");
     } else if (section.shape == Shape::one && node->is_table()) {
         read_table(section, *node->as_table(), draft, mistakes);
     } else if (section.shape == Shape::many && node->is_array()) {
@@ -282,7 +282,7 @@ void note_unknown_sections(const toml::table &root, Mistakes &mistakes)
         if (std::find(names.begin(), names.end(), key.str()) != names.end())
             continue;
         const auto meant = nearest(key.str(), names);
-        mistakes.add(position_of(key.source()),
+        mistakes.add(mistakes.place(key.source()),
                      written_key(key.str()) + " is no section: " +
                          (meant ? "did you mean " + *meant + "?" : "expected one of " + headers));
     }
@@ -292,19 +292,20 @@ void note_unknown_sections(const toml::table &root, Mistakes &mistakes)
 
 Result<Config> parse_config(std::string_view text, std::string file, Purpose purpose)
 {
-    const auto root = parse_toml(text, file);
-    Mistakes mistakes{file};
+    auto document = parse_toml(text, file);
     Draft draft;
 
-    if (!root)
-        return root.error();
+    if (!document)
+        return document.error();
+    const auto &root = document->root;
+    Mistakes mistakes{file, std::move(document->columns)};
     draft.config.file = std::move(file);
     draft.purpose = purpose;
     for (const auto &section : sections)
-        read_section(section, *root, draft, mistakes);
+        read_section(section, root, draft, mistakes);
     check_limited_networks(draft, mistakes);
-    note_unknown_sections(*root, mistakes);
-    if (!root->contains("service"))
+    note_unknown_sections(root, mistakes);
+    if (!root.contains("service"))
         mistakes.add({}, "no service is named: expected at least one [[service]]");
     if (!mistakes.none())
         return mistakes.error();
@@ -324,13 +325,18 @@ Result<std::string> load_pin_dir(const std::string &path)
     const auto text = read_file(path, file_bytes_max, "a configuration");
     if (!text)
         return text.error();
-    const auto root = parse_toml(*text, path);
-    if (!root)
-        return root.error();
-    const toml::node *gate = root->get("gate");
+    auto document = parse_toml(*text, path);
+    if (!document) {
+        // Whoever must take the gate off has no time to mend what stands behind its section.
+        auto before = parse_toml_before_mistake(*text);
+        if (!before || !before->root.at_path("gate.pin_dir"))
+            return document.error();
+        document = std::move(*before);
+    }
+    const toml::node *gate = document->root.get("gate");
     if (gate == nullptr)
         return Gate{}.pin_dir;
-    Mistakes mistakes{path};
+    Mistakes mistakes{path, std::move(document->columns)};
     if (!gate->is_table()) {
         note_wrong_shape(gate_section, "is", *gate, mistakes);
         return mistakes.error();

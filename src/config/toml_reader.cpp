@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "config/toml_guard.hpp"
-
 namespace tallygate::config {
 namespace {
 
@@ -99,7 +97,40 @@ std::string joined(const std::vector<std::string> &words)
     return text;
 }
 
+SourcePosition first_position(const toml::source_region &region)
+{
+    // A node that toml++ made for us, and not from text, has neither line nor column.
+    return {std::max(region.begin.line, 1U), std::max(region.begin.column, 1U)};
+}
+
+std::variant<Document, Refusal> parse(std::string_view text)
+{
+    auto guarded = guard(text);
+    if (const auto *const refusal = std::get_if<Refusal>(&guarded))
+        return *refusal;
+    auto &[shown, columns] = std::get<Guarded>(guarded);
+    auto parsed = toml::parse(shown);
+    if (parsed)
+        return Document{std::move(parsed).table(), std::move(columns)};
+    return Refusal{columns.in_file(first_position(parsed.error().source())),
+                   "not valid TOML: " + one_line(parsed.error().description())};
+}
+
+/// Lines are counted from 1.
+std::string_view lines_before(std::string_view text, std::uint32_t line)
+{
+    std::size_t end = 0;
+    for (std::uint32_t i = 1; i < line && end < text.size(); i++)
+        end = std::min(text.find('\n', end), text.size() - 1) + 1;
+    return text.substr(0, end);
+}
+
 } // namespace
+
+SourcePosition Mistakes::place(const toml::source_region &region) const
+{
+    return columns_.in_file(first_position(region));
+}
 
 void Mistakes::add(SourcePosition position, std::string what)
 {
@@ -177,7 +208,7 @@ void TableReader::finish()
             continue;
         const auto meant = nearest(key.str(), known_);
         mistakes_.add(
-            config::position_of(key.source()),
+            mistakes_.place(key.source()),
             full_name(key.str()) + " is no setting: " +
                 (meant ? "did you mean " + *meant + "?" : "expected one of " + joined(known_)));
     }
@@ -241,25 +272,37 @@ Scalar TableReader::scalar(const toml::node &node)
     return std::monostate{};
 }
 
-SourcePosition TableReader::position_of(const toml::node &node)
+SourcePosition TableReader::position_of(const toml::node &node) const
 {
-    return config::position_of(node.source());
+    return mistakes_.place(node.source());
 }
 
-Result<toml::table> parse_toml(std::string_view text, const std::string &file)
+Result<Document> parse_toml(std::string_view text, const std::string &file)
 {
+    auto parsed = parse(text);
+    if (auto *const document = std::get_if<Document>(&parsed))
+        return std::move(*document);
     Mistakes mistakes{file};
-
-    if (const auto refusal = find_refusal(text)) {
-        mistakes.add(refusal->position, refusal->reason);
-        return mistakes.error();
-    }
-    auto parsed = toml::parse(text);
-    if (parsed)
-        return std::move(parsed).table();
-    mistakes.add(position_of(parsed.error().source()),
-                 "not valid TOML: " + one_line(parsed.error().description()));
+    const auto &refusal = std::get<Refusal>(parsed);
+    mistakes.add(refusal.position, refusal.reason);
     return mistakes.error();
+}
+
+std::optional<Document> parse_toml_before_mistake(std::string_view text)
+{
+    constexpr int mistakes_max = 100;
+
+    for (int i = 0; i < mistakes_max && !text.empty(); i++) {
+        auto parsed = parse(text);
+        if (auto *const document = std::get_if<Document>(&parsed))
+            return std::move(*document);
+        const auto shorter = lines_before(text, std::get<Refusal>(parsed).position.line);
+        // The end of the text, where something has not ended, is behind its last line.
+        text = shorter.size() < text.size()
+                   ? shorter
+                   : text.substr(0, text.find_last_of('\n', text.size() - 2) + 1);
+    }
+    return std::nullopt;
 }
 
 std::string written(const toml::node &node)
@@ -285,12 +328,6 @@ std::string written(const toml::node &node)
 std::string written_key(std::string_view key)
 {
     return is_bare_key(key) ? std::string(key) : quoted(key);
-}
-
-SourcePosition position_of(const toml::source_region &region)
-{
-    // A node that toml++ made for us, and not from text, has neither line nor column.
-    return {std::max(region.begin.line, 1U), std::max(region.begin.column, 1U)};
 }
 
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string> &known)

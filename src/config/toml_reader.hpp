@@ -16,6 +16,7 @@
 #include "config/config.hpp"
 #include "config/rules.hpp"
 #include "config/toml.hpp"
+#include "config/toml_guard.hpp"
 
 namespace tallygate::config {
 
@@ -24,8 +25,13 @@ class Mistakes {
 public:
     static constexpr std::size_t lines_max = 20;
 
-    explicit Mistakes(std::string file) : file_(std::move(file)) {}
+    explicit Mistakes(std::string file, Columns columns = {})
+        : file_(std::move(file)), columns_(std::move(columns))
+    {
+    }
 
+    /// Where in the file stands what the parser has read.
+    [[nodiscard]] SourcePosition place(const toml::source_region &region) const;
     void add(SourcePosition position, std::string what);
     [[nodiscard]] bool none() const { return list_.empty(); }
     /// The first `lines_max` in the file's order, one line each, and how many more there are.
@@ -33,6 +39,7 @@ public:
 
 private:
     std::string file_;
+    Columns columns_;
     std::vector<std::pair<SourcePosition, std::string>> list_;
 };
 
@@ -138,7 +145,7 @@ private:
     void note_repeated(std::string_view key, std::string_view verb, const toml::node &node,
                        SourcePosition first);
     static Scalar scalar(const toml::node &node);
-    static SourcePosition position_of(const toml::node &node);
+    [[nodiscard]] SourcePosition position_of(const toml::node &node) const;
 
     template <typename T>
     std::optional<Placed<T>> read(std::string_view key, std::string_view verb,
@@ -157,16 +164,22 @@ private:
     std::vector<std::string> known_; ///< the keys that were asked for
 };
 
-/// The whole text as a table, or the place where it is no TOML.
-Result<toml::table> parse_toml(std::string_view text, const std::string &file);
+struct Document {
+    toml::table root;
+    Columns columns; ///< for Mistakes
+};
+
+/// The whole text, or the place where it is no TOML.
+Result<Document> parse_toml(std::string_view text, const std::string &file);
+
+/// What stands before the first line that is no TOML; nothing if that is not to be found.
+std::optional<Document> parse_toml_before_mistake(std::string_view text);
 
 /// A node for a message: "\"fast\"", "25", "an array". One line, and not a long one.
 std::string written(const toml::node &node);
 
 /// A key for a message: bare if TOML allows that, else in quotes.
 std::string written_key(std::string_view key);
-
-SourcePosition position_of(const toml::source_region &region);
 
 /// The one of `known` that `word` may have meant, if one is close.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string> &known);

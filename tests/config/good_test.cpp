@@ -196,6 +196,13 @@ const struct {
      [](const Config &config) { return config.services.size() == 1; }},
     {"a path beyond ASCII", after("[state]\ndir = \"/var/lib/z\\u00e4hlung\""),
      [](const Config &config) { return config.state.dir == "/var/lib/zählung"; }},
+    {"a path beyond ASCII as it is", after("[state]\ndir = \"/var/lib/zählung-日😀\" # größe"),
+     [](const Config &config) { return config.state.dir == "/var/lib/zählung-日😀"; }},
+    {"places behind characters beyond ASCII",
+     "[gate]\ninterfaces = [\"é\", \"日😀\", \"a\"]\n" + service,
+     [](const Config &config) {
+         return config.gate.interface_positions ==
+                std::vector<config::SourcePosition>{{2, 15}, {2, 20}, {2, 26}}; }},
     {"a quote within quotes", after("[state]\ndir = \"/a\\\"b#c\" # \""),
      [](const Config &config) { return config.state.dir == "/a\"b#c"; }},
     {"a byte order mark", "\xef\xbb\xbf" + after(""),
