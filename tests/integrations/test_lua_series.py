@@ -34,6 +34,8 @@ class Series(LuaTest):
             ("a cluster's", 'series.define("far", "cidr", 300, 6, { replicate = "cluster" })',
              "error no cluster configured"),
             ("a type that is not", 'series.define("odd", "float", 300, 6)', "error float"),
+            ("options that are none", 'series.define("odd", "cidr", 300, 6, 5)',
+             "error options are a table, and not a number"),
             ("no windows", 'series.define("odd", "cidr", 300, 0)', "error num_windows"),
             ("61 IPv6", 'series.define("six", "cidr_ipv6", 300, 6)', "true"),
             ("61 IPv6 is added", 'series.add("six", "2001:db8::1")', "true"),

@@ -200,6 +200,9 @@ end
 
 -- `options` as a table, whose keys are among `known`. Without, a misspelt one would go unnoticed.
 function connection.check_options(options, known)
+  if type(options) ~= "table" then
+    error("options are a table, and not a " .. type(options), 0)
+  end
   for name in pairs(options) do
     local is_known = false
     for _, each in ipairs(known) do
