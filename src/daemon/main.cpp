@@ -6,9 +6,14 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/log.hpp"
 #include "config/config_toml.hpp"
@@ -161,55 +166,159 @@ int replay(const std::string &file, const ReplayRequest &request)
                                                   : fail(done.error());
 }
 
-int dispatch(int argc, char **argv)
-{
-    CLI::App app{"tallygated: counts TCP connections on the network card, and answers for them"};
+/// What was typed. CLI11 keeps pointers into it while it parses.
+struct Invocation {
     std::string file = default_config;
     std::string detach_file;
     std::string pin_dir;
     std::vector<std::string> interfaces;
-    ReplayRequest replay_request;
+    ReplayRequest replay;
     bool verbose = false;
-    bool as_json = false;
+    bool probe_json = false;
+};
 
+/// An empty text is most likely a variable that nobody has set: `--pin-dir "$DIR"` must not mean
+/// the default, which may be the one that is in use.
+const CLI::Validator &not_empty()
+{
+    static const CLI::Validator validator{
+        [](const std::string &text) {
+            return text.empty() ? std::string("expected a path, and not ''") : std::string();
+        },
+        ""};
+    return validator;
+}
+
+const CLI::Validator &absolute_path()
+{
+    static const CLI::Validator validator{[](const std::string &text) {
+                                              return text.starts_with('/')
+                                                         ? std::string()
+                                                         : "expected an absolute path, and not '" +
+                                                               text + "'";
+                                          },
+                                          ""};
+    return validator;
+}
+
+void set_up(CLI::App &app, Invocation &invocation)
+{
+    const auto add_config = [&](CLI::App *verb) {
+        verb->add_option("--config", invocation.file, "The configuration file")
+            ->check(not_empty())
+            ->option_text("FILE [" + std::string(default_config) + "]");
+    };
+
+    app.name("tallygated");
     app.require_subcommand(1);
     app.fallthrough();
     app.set_version_flag("--version", "tallygated " TALLYGATE_VERSION);
-    app.add_flag("--verbose", verbose, "Say more in the log");
+    app.add_flag("--verbose", invocation.verbose, "Say more in the log");
 
-    auto *run_verb = app.add_subcommand("run", "Guard the interfaces until told to stop");
-    run_verb->add_option("--config", file, "The configuration file")->capture_default_str();
-    auto *check_verb = app.add_subcommand("check", "Read the configuration, and do nothing");
-    check_verb->add_option("--config", file, "The configuration file")->capture_default_str();
+    add_config(app.add_subcommand("run", "Guard the interfaces until told to stop"));
+    add_config(app.add_subcommand("check", "Read the configuration, and do nothing"));
     auto *probe_verb = app.add_subcommand("probe", "Say what this machine can do");
-    probe_verb->add_flag("--json", as_json, "One JSON object");
-    probe_verb->add_option("interfaces", interfaces, "Interfaces to look at (all)");
+    probe_verb->add_flag("--json", invocation.probe_json, "One JSON object");
+    probe_verb->add_option("interfaces", invocation.interfaces, "Interfaces to look at (all)");
     auto *detach_verb = app.add_subcommand("detach", "Take the gate off every interface");
     auto *from_file =
-        detach_verb->add_option("--config", detach_file, "Take gate.pin_dir from this file");
-    detach_verb->add_option("--pin-dir", pin_dir, "The pin directory")->excludes(from_file);
+        detach_verb
+            ->add_option("--config", invocation.detach_file, "Take gate.pin_dir from this file")
+            ->check(not_empty())
+            ->option_text("FILE");
+    detach_verb->add_option("--pin-dir", invocation.pin_dir, "The pin directory")
+        ->check(absolute_path())
+        ->option_text("DIR")
+        ->excludes(from_file);
     auto *replay_verb =
         app.add_subcommand("replay", "Count what a capture has, by the gate itself");
-    replay_verb->add_option("--config", file, "The configuration file")->capture_default_str();
-    replay_verb->add_flag("--json", replay_request.as_json, "One JSON object");
-    replay_verb->add_flag("--sources", replay_request.by_source, "Count by source as well");
-    replay_verb->add_option("capture", replay_request.capture, "A pcap or pcapng file")->required();
+    add_config(replay_verb);
+    replay_verb->add_flag("--json", invocation.replay.as_json, "One JSON object");
+    replay_verb->add_flag("--sources", invocation.replay.by_source, "Count by source as well");
+    replay_verb->add_option("capture", invocation.replay.capture, "A pcap or pcapng file")
+        ->required();
+}
 
+/// Options that stand before the verb, behind it: each verb knows which are its own.
+std::vector<std::string> with_verb_first(std::vector<std::string> arguments)
+{
+    const auto has_value = [](const std::string &option) {
+        return option == "--config" || option == "--pin-dir";
+    };
+    auto verb = arguments.begin();
+
+    while (verb != arguments.end() && verb->starts_with("--"))
+        verb += has_value(*verb) && verb + 1 != arguments.end() ? 2 : 1;
+    if (verb != arguments.end())
+        std::rotate(arguments.begin(), verb, verb + 1);
+    return arguments;
+}
+
+std::string names_of(const std::vector<CLI::App *> &verbs)
+{
+    std::string names;
+    for (const auto *verb : verbs)
+        names += (names.empty() ? "" : ", ") + verb->get_name();
+    return names;
+}
+
+/// One sentence, and where there is more to read.
+int fail_usage(CLI::App &app, const CLI::ParseError &error)
+{
+    const auto extra = app.remaining(true);
+    const auto parsed = app.get_subcommands();
+    const std::string verb = parsed.empty() ? "" : parsed.front()->get_name();
+    std::string message = error.what();
+
+    if (verb.empty() && !extra.empty() && !extra.front().starts_with('-'))
+        message = "there is no verb '" + extra.front() + "': expected one of " +
+                  names_of(app.get_subcommands(nullptr));
+    else if (verb.empty())
+        message = extra.empty() ? "a verb is missing: expected one of " +
+                                      names_of(app.get_subcommands(nullptr))
+                                : "there is no option " + extra.front();
+    else if (dynamic_cast<const CLI::ExtrasError *>(&error) != nullptr && !extra.empty())
+        message = verb + " does not take '" + extra.front() + "'";
+    std::cerr << "tallygated: " << message << "\nTry 'tallygated " << verb
+              << (verb.empty() ? "" : " ") << "--help'.\n";
+    return usage;
+}
+
+int dispatch(std::vector<std::string> arguments)
+{
+    CLI::App app{"tallygated: counts TCP connections on the network card, and answers for them"};
+    Invocation invocation;
+    set_up(app, invocation);
+
+    arguments = with_verb_first(std::move(arguments));
+    std::ranges::reverse(arguments); // CLI11 takes them from the back.
     try {
-        app.parse(argc, argv);
+        app.parse(std::move(arguments));
+    } catch (const CLI::Success &wish) {
+        return app.exit(wish);
     } catch (const CLI::ParseError &error) {
-        return app.exit(error) == 0 ? ok : usage;
+        return fail_usage(app, error);
     }
-    set_up_log(verbose);
-    if (*run_verb)
-        return run(file);
-    if (*check_verb)
-        return check(file);
-    if (*probe_verb)
-        return probe(interfaces, as_json);
-    if (*replay_verb)
-        return replay(file, replay_request);
-    return detach(detach_file, pin_dir);
+    set_up_log(invocation.verbose);
+    if (app.got_subcommand("run"))
+        return run(invocation.file);
+    if (app.got_subcommand("check"))
+        return check(invocation.file);
+    if (app.got_subcommand("probe"))
+        return probe(invocation.interfaces, invocation.probe_json);
+    if (app.got_subcommand("replay"))
+        return replay(invocation.file, invocation.replay);
+    return detach(invocation.detach_file, invocation.pin_dir);
+}
+
+/// What a full disk has not taken must not look as if it were there.
+int conclude(int exit_code)
+{
+    std::cout.flush();
+    if (std::cout.good() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0)
+        return exit_code;
+    std::cerr << "tallygated: write to the standard output: " << std::strerror(errno) << "\n";
+    return exit_code == ok ? failed : exit_code;
 }
 
 } // namespace
@@ -217,5 +326,6 @@ int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    return tallygate::daemon::dispatch(argc, argv);
+    using namespace tallygate::daemon;
+    return conclude(dispatch({argv + (argc > 0 ? 1 : 0), argv + argc}));
 }
