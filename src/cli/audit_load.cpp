@@ -65,6 +65,10 @@ std::optional<Field> take_field(const std::string &line, std::size_t begin)
     return std::nullopt;
 }
 
+/// Of a series and the one of the other family beside it, as Sieve makes them: the daemon takes the
+/// one that holds the key.
+constexpr const char *both_families = "";
+
 /// What is wrong with a key; empty if nothing is.
 std::string wrong_key(const std::string &key, const std::string &type)
 {
@@ -79,7 +83,7 @@ std::string wrong_key(const std::string &key, const std::string &type)
     const auto block = Block::parse(key);
     if (!block)
         return block.error().message;
-    if ((block->family() == Family::ipv4) != (type == "cidr"))
+    if (type != both_families && (block->family() == Family::ipv4) != (type == "cidr"))
         return "'" + key + "' is not of the family of a series of type " + type;
     return "";
 }
@@ -135,6 +139,15 @@ Result<File> read_file(const std::string &path, const std::string &type)
     return file;
 }
 
+/// Whether they differ in their family alone.
+bool is_one_pair(const std::vector<const boost::json::object *> &found)
+{
+    return std::ranges::all_of(found, [&](const auto *series) {
+        return text_at(*series, "type") != "string" &&
+               text_at(*series, "monitor") == text_at(*found.front(), "monitor");
+    });
+}
+
 /// The definition of a series, of which there is one, or the one of that monitor.
 std::variant<boost::json::object, Outcome> find_series(Talk &talk, const Values &values)
 {
@@ -150,11 +163,14 @@ std::variant<boost::json::object, Outcome> find_series(Talk &talk, const Values 
     if (found.empty())
         return failure(ExitCode::not_found, "there is no series '" + values.at("name") +
                                                 "': tallygate audit define defines one");
-    if (found.size() > 1)
-        return usage("there are several series '" + values.at("name") +
-                         "': expected --parameters and a name that has one type",
-                     talk.verb());
-    return *found.front();
+    if (found.size() == 1)
+        return *found.front();
+    if (is_one_pair(found))
+        return boost::json::object{{"monitor", text_at(*found.front(), "monitor")},
+                                   {"type", both_families}};
+    return usage("there are several series '" + values.at("name") +
+                     "': expected --parameters to say which",
+                 talk.verb());
 }
 
 /// Nothing is added before all lines are read: whoever mends a mistake loads the whole again, and

@@ -166,6 +166,25 @@ TEST_F(Audit, LoadsAFile)
     EXPECT_EQ(run({"load", "clients", dir_ / "nowhere"}).exit_code, ExitCode::failed);
 }
 
+TEST_F(Audit, LoadsAFileIntoBothFamilies)
+{
+    answer("GET /v1/series", R"({"schema":1,"series":[
+        {"name":"clients","type":"cidr","monitor":"60,2"},
+        {"name":"clients","type":"cidr_ipv6","monitor":"60,2"},
+        {"name":"two","type":"cidr","monitor":"60,2"},
+        {"name":"two","type":"cidr","monitor":"60,3"}]})");
+    const auto path = file("192.0.2.1\n[2001:db8::1],2\n");
+    EXPECT_EQ(run({"load", "clients", path}).out, "added 2 lines\n");
+    const std::string add = "POST /v1/series/add?name=clients&monitor=60,2&key=";
+    EXPECT_THAT(asked_, ElementsAre("GET /v1/series", add + "192.0.2.1&amount=1",
+                                    add + "[2001:db8::1]&amount=2"));
+    const auto several = run({"load", "two", path});
+    EXPECT_EQ(several.exit_code, ExitCode::usage);
+    EXPECT_THAT(several.err, HasSubstr("expected --parameters to say which"));
+    EXPECT_THAT(run({"load", "two", path, "--parameters", "60,3"}).err,
+                HasSubstr(":2: '[2001:db8::1]' is not of the family"));
+}
+
 TEST_F(Audit, AddsNothingOfAFileWithMistakes)
 {
     answer("GET /v1/series", clients);
