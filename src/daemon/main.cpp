@@ -112,8 +112,9 @@ int probe(const std::vector<std::string> &interfaces, bool as_json)
     int result = ok;
 
     for (const auto &line : lines) {
-        if (line.finding == kernel::Finding::fail)
-            result = failed;
+        // Without rights nothing else is known for sure.
+        if (line.finding == kernel::Finding::fail && result != not_permitted)
+            result = line.what == "rights" ? not_permitted : failed;
         rows.push_back({{"finding", finding_name(line.finding)},
                         {"what", line.what},
                         {"detail", line.detail},

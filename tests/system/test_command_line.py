@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import unittest
 
@@ -90,6 +91,19 @@ class CommandLine(GateTest):
                            "status", check=False)
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn(str(self.gate.socket), done.stderr)
+
+    def test_what_nobody_may_do(self):
+        os.chmod(self.work_dir, 0o755)
+        daemon = shutil.copy(self.gate.programs / "tallygated", self.work_dir)
+        config, capture = self.work_dir / "lo.toml", self.work_dir / "empty.pcap"
+        config.write_text('[gate]\ninterfaces = ["lo"]\n[[service]]\nname = "smtp"\nports = [25]\n')
+        capture.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for words in (["probe"], ["run", "--config", config],
+                      ["detach", "--pin-dir", self.gate.pin_dir],
+                      ["replay", "--config", config, capture]):
+            with self.subTest(words[0]):
+                done = machine.run(*AS_NOBODY, daemon, *words, check=False)
+                self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
 
     def test_top_and_status_for_people(self):
         self.assertIn("192.0.2.1", self.gate.ask("top").stdout)
