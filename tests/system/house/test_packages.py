@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent.parent
@@ -26,6 +27,17 @@ def required_modules():
 def listed_packages():
     lines = (TREE / "scripts/packages.txt").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+class Configuring(unittest.TestCase):
+    def test_needs_no_package_of_the_tests(self):
+        with tempfile.TemporaryDirectory() as build:
+            done = subprocess.run(["cmake", "-S", TREE, "-B", build, "-G", "Ninja",
+                                   "-DCMAKE_DISABLE_FIND_PACKAGE_GTest=TRUE",
+                                   "-DCMAKE_DISABLE_FIND_PACKAGE_rapidcheck=TRUE"],
+                                  capture_output=True, text=True, check=False, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("The tests are left out", done.stdout)
 
 
 @unittest.skipUnless(shutil.which("apt-cache"), "needs apt-cache")
