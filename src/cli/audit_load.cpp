@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/utf8.hpp"
 #include "cli/render.hpp"
 #include "cli/talk.hpp"
 #include "cli/verb.hpp"
@@ -76,8 +77,8 @@ std::string wrong_key(const std::string &key, const std::string &type)
         return "the key is empty";
     if (key.size() > key_bytes_max)
         return "the key has more than " + std::to_string(key_bytes_max) + " bytes";
-    if (std::ranges::any_of(key, [](unsigned char each) { return each < 0x20 || each == 0x7f; }))
-        return "the key has control characters";
+    if (!is_plain_text(key))
+        return "the key is not text in UTF-8, or has control characters";
     if (type == "string")
         return "";
     const auto block = Block::parse(key);

@@ -64,10 +64,10 @@ Outcome show_ip(Talk &talk, const std::string &cidr, bool as_json)
     return shown;
 }
 
-/// RFC 4180.
+/// RFC 4180; and what would be a comment where it begins a line of `load`.
 std::string csv(const std::string &text)
 {
-    if (text.find_first_of(",\"\n\r") == std::string::npos)
+    if (text.find_first_of(",\"\n\r") == std::string::npos && !text.starts_with('#'))
         return text;
     std::string quoted = "\"";
     for (const char each : text)

@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "core/text.hpp"
+#include "base/utf8.hpp"
 
 namespace tallygate::config {
 namespace {
@@ -94,7 +94,7 @@ std::string_view first_character(std::string_view text)
     while (length < text.size() && continues_character(text[length]))
         length++;
     const auto bytes = text.substr(0, length);
-    return core::is_plain_text(bytes) ? bytes : std::string_view{};
+    return is_plain_text(bytes) ? bytes : std::string_view{};
 }
 
 /// "\u00E9"

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "core/byte_stream.hpp"
 #include "core/sealed.hpp"
 #include "core/sums_bytes.hpp"

@@ -19,7 +19,4 @@ std::string listed_in_quotes(const std::vector<std::string> &names);
 /// 0x20 to 0x7e.
 bool is_printable(std::string_view text);
 
-/// Whole characters in UTF-8, in their shortest form, none of them for control.
-bool is_plain_text(std::string_view text);
-
 } // namespace tallygate::core

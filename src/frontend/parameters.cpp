@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "core/policy.hpp"
 #include "core/text.hpp"
 
@@ -45,8 +46,7 @@ std::optional<std::string> percent_decoded(std::string_view text)
 bool is_allowed(const std::string &name, const std::string &value)
 {
     const bool is_key = name == "key" || name == "after";
-    return core::is_printable(name) &&
-           (is_key ? core::is_plain_text(value) : core::is_printable(value));
+    return core::is_printable(name) && (is_key ? is_plain_text(value) : core::is_printable(value));
 }
 
 } // namespace

@@ -204,11 +204,43 @@ TEST_F(Audit, AddsNothingOfAFileWithKeysThatAreNoText)
 {
     answer("GET /v1/series",
            R"({"schema":1,"series":[{"name":"senders","type":"string","monitor":"60,2"}]})");
-    const auto path = file("ann\na\tb\n" + std::string(257, 'k') + ",2\n");
+    const auto path = file("ann\na\tb\n" + std::string(257, 'k') +
+                           ",2\n\xff,1\nj\xc3\xb6rg\n\"caf\xe9\",3\n\xc2\x85\n");
     const auto outcome = run({"load", "senders", path});
-    EXPECT_THAT(asked_, ElementsAre("GET /v1/series"));
-    for (const char *says : {":2: the key has control", ":3: the key has more than 256 bytes"})
-        EXPECT_THAT(outcome.err, HasSubstr(says));
+    EXPECT_EQ(outcome.exit_code, ExitCode::failed);
+    EXPECT_THAT(asked_, ElementsAre("GET /v1/series")) << "before the first line is sent";
+    const std::string no_text = ": the key is not text in UTF-8, or has control characters\n";
+    EXPECT_EQ(outcome.err, "tallygate: " + path + ":2" + no_text + "tallygate: " + path +
+                               ":3: the key has more than 256 bytes\n" + "tallygate: " + path +
+                               ":4" + no_text + "tallygate: " + path + ":6" + no_text +
+                               "tallygate: " + path + ":7" + no_text +
+                               "tallygate: 5 lines have mistakes; nothing was added\n");
+}
+
+/* Its last two columns are what `load` takes. */
+TEST_F(Audit, LoadsWhatItShows)
+{
+    answer("GET /v1/series",
+           R"({"schema":1,"series":[{"name":"senders","type":"string","monitor":"60,1"}]})");
+    answer("GET /v1/series/items?name=senders&monitor=60,1&type=string&start=0",
+           R"({"schema":1,"total":4,"items":[{"key":"#1","value":2},{"key":"a#b","value":3},)"
+           R"({"key":"b \"c\"","value":4},{"key":"d, e","value":-5}]})");
+    const auto shown = run({"show", "all"}).out;
+    EXPECT_EQ(shown, "series,parameters,window,key,count\n"
+                     "senders,\"60,1\",0,\"#1\",2\n"
+                     "senders,\"60,1\",0,a#b,3\n"
+                     "senders,\"60,1\",0,\"b \"\"c\"\"\",4\n"
+                     "senders,\"60,1\",0,\"d, e\",-5\n");
+    std::string keys;
+    const std::string before = "senders,\"60,1\",0,";
+    for (auto at = shown.find(before); at != std::string::npos; at = shown.find(before, at)) {
+        at += before.size();
+        keys += shown.substr(at, shown.find('\n', at) - at + 1);
+    }
+    EXPECT_EQ(run({"load", "senders", file(keys)}).out, "added 4 lines\n");
+    const std::string add = "POST /v1/series/add?name=senders&monitor=60,1&key=";
+    EXPECT_THAT(asked_, ElementsAre("GET /v1/series", add + "%231&amount=2", add + "a%23b&amount=3",
+                                    add + "b%20%22c%22&amount=4", add + "d,%20e&amount=-5"));
 }
 
 TEST_F(Audit, SaysHowFarAFileCame)
