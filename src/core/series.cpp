@@ -67,6 +67,29 @@ SeriesAnswer answer_of(const Series &series, std::string key = {})
     return answer;
 }
 
+/// Whether the window of now takes the key.
+template <typename Counters, typename Key>
+bool has_room(SeriesRoom room, const Counters &counters, const Key &key, UnixTime now)
+{
+    return room == SeriesRoom::any ||
+           counters.has(key, {0, room == SeriesRoom::known ? 1U : 0U, now});
+}
+
+/// Of the memory that there is at most.
+SeriesRoom room_of(std::size_t used, std::size_t most)
+{
+    if (used >= most)
+        return SeriesRoom::none;
+    return used >= most - most / 4 ? SeriesRoom::known : SeriesRoom::any;
+}
+
+/// Until the next kind of room.
+std::size_t left_of(std::size_t used, std::size_t most)
+{
+    const std::size_t next = used < most - most / 4 ? most - most / 4 : most;
+    return next > used ? next - used : 0;
+}
+
 /// Calls `use(counters, key)` with the counters and the key in their own form. The key is right:
 /// find() has seen to it.
 template <typename OneSeries, typename Use>
@@ -171,7 +194,7 @@ Result<SeriesAnswer> AuditSeries::add(const SeriesName &which, const std::string
         adds_until_measure_--;
     return with_key(series, key,
                     [&](auto &counters, const auto &own, std::string text) -> Result<SeriesAnswer> {
-                        if (series.is_full && !counters.has(own, now)) {
+                        if (!has_room(series.room, counters, own, now)) {
                             refused_total_++;
                             return Error{"series '" + series.definition.name +
                                          "' takes no new key until some have left: the memory for "
@@ -372,21 +395,20 @@ void AuditSeries::forget_old(UnixTime now)
     measure();
 }
 
-/// Says which series are full. Slow, so it is done again when adds could have filled what was
-/// left.
+/// Says which keys each series takes. Slow, so it is done again when adds could have filled what
+/// was left.
 void AuditSeries::measure()
 {
     const auto bytes_of = [](const Series &series) {
         return std::visit([](const auto &counters) { return counters.bytes(); }, series.counters);
     };
     const std::size_t used = bytes();
-    std::size_t least_left = memory_ > used ? memory_ - used : 0;
+    std::size_t least_left = left_of(used, memory_);
 
     for (auto &[id, series] : all_) {
         const auto own = bytes_of(series);
-        const std::size_t own_left = memory_ / 4 > own ? memory_ / 4 - own : 0;
-        series.is_full = used >= memory_ || own_left == 0;
-        if (own_left != 0)
+        series.room = std::max(room_of(used, memory_), room_of(own, memory_ / 4));
+        if (const auto own_left = left_of(own, memory_ / 4); own_left != 0)
             least_left = std::min(least_left, own_left);
     }
     adds_until_measure_ = std::max<std::size_t>(least_left / add_bytes_max, 1'024);

@@ -49,12 +49,19 @@ struct SeriesName {
     std::optional<SeriesType> type = {}; ///< of two families under one name
 };
 
+/// Which keys a series takes into the window of now.
+enum class SeriesRoom : std::uint8_t {
+    any,   ///< all
+    known, ///< those that this window has, or the one before
+    none,  ///< those that this window has
+};
+
 /// One series with its windows.
 struct Series {
     SeriesDefinition definition;
     UnixTime since; ///< when its windows began
     std::variant<BlockCounters, TextCounters> counters;
-    bool is_full = false; ///< it takes no new keys
+    SeriesRoom room = SeriesRoom::any;
 };
 
 /// With no counts.
@@ -77,9 +84,11 @@ struct SeriesAnswer {
 /// in UTF-8 without control characters. What was added to a block counts in it and in blocks
 /// around it, and in no part of it. Amounts may be negative, and so may sums.
 ///
-/// Keys come from outsiders: where the windows take more memory than is set, of all series or of
-/// one, no new key is taken into the window of now until older ones have left. Those that are in
-/// it go on counting.
+/// Keys come from outsiders: where the windows take three quarters of the memory that is set, for
+/// all series or for one, no new key is taken into the window of now until older ones have left.
+/// The last quarter is for keys that the window before has as well, so that those who come all the
+/// time are still counted when a window ends while strangers fill the series. What the window of
+/// now has goes on counting.
 class AuditSeries {
 public:
     static constexpr std::size_t series_max = 256;
@@ -92,7 +101,7 @@ public:
     using Id = std::tuple<std::string, Monitor, SeriesType>;
     using All = std::map<Id, Series>;
 
-    /// For all series; one takes at most a quarter.
+    /// For all series; one takes at most a quarter of it.
     void set_memory(std::size_t bytes);
 
     /// Defining it again, in the same words, changes nothing, but persist is what was said last.

@@ -57,14 +57,17 @@ std::int64_t BlockCounters::sum(const Block &key, const SeriesSpan &span) const
     return sum;
 }
 
-bool BlockCounters::has(const Block &key, UnixTime now) const
+bool BlockCounters::has(const Block &key, const SeriesSpan &span) const
 {
     const auto windows = by_length_.find(key.length_bits());
+    bool is_there = false;
+
     if (windows == by_length_.end())
         return false;
-    const auto &by_index = windows->second.by_index();
-    const auto window = by_index.find(window_index(monitor_.window_seconds, now));
-    return window != by_index.end() && window->second.addresses(Block{key.first(), 128}) != 0;
+    for_span(windows->second.by_index(), monitor_, span, [&](const BlockSums &sums) {
+        is_there = is_there || sums.addresses(Block{key.first(), 128}) != 0;
+    });
+    return is_there;
 }
 
 void BlockCounters::remove(const Block &key)
@@ -144,10 +147,13 @@ std::int64_t TextCounters::sum(const std::string &key, const SeriesSpan &span) c
     return sum;
 }
 
-bool TextCounters::has(const std::string &key, UnixTime now) const
+bool TextCounters::has(const std::string &key, const SeriesSpan &span) const
 {
-    const auto window = by_index_.find(window_index(monitor_.window_seconds, now));
-    return window != by_index_.end() && window->second.keys(key, key) != 0;
+    bool is_there = false;
+
+    for_span(by_index_, monitor_, span,
+             [&](const Sums &sums) { is_there = is_there || sums.keys(key, key) != 0; });
+    return is_there;
 }
 
 void TextCounters::remove(const std::string &key)

@@ -49,8 +49,8 @@ public:
 
     void add(const Block &key, std::int64_t amount, UnixTime now);
     std::int64_t sum(const Block &key, const SeriesSpan &span) const;
-    /// Whether the window of `now` has something under exactly this key.
-    bool has(const Block &key, UnixTime now) const;
+    /// Whether one of these windows has something under exactly this key.
+    bool has(const Block &key, const SeriesSpan &span) const;
     /// Forgets what was added to a block and to parts of it, in all windows.
     void remove(const Block &key);
     /// Those behind `after`, at most `rows_max`. Linear in what the windows hold.
@@ -82,7 +82,7 @@ public:
 
     void add(const std::string &key, std::int64_t amount, UnixTime now);
     std::int64_t sum(const std::string &key, const SeriesSpan &span) const;
-    bool has(const std::string &key, UnixTime now) const;
+    bool has(const std::string &key, const SeriesSpan &span) const;
     void remove(const std::string &key);
     SeriesItems items(const std::optional<std::string> &after, const SeriesSpan &span,
                       std::size_t rows_max) const;

@@ -358,6 +358,46 @@ TEST_F(SeriesTest, TakesNoNewKeysWhereTheyAreTooMany)
     EXPECT_EQ(add({"senders"}, "new@example.com"), 1) << "their windows have left";
 }
 
+/* Who comes all the time is counted on when a window ends, and a stranger is not. */
+TEST_F(SeriesTest, TakesWhomItKnowsIntoANewWindowWhereItIsFull)
+{
+    series.set_memory(4 << 20);
+    const auto fill = [&](int from) {
+        for (int i = from; i < from + 60'000; i++)
+            static_cast<void>(
+                series.add({"senders"}, "garbage-" + std::to_string(i * 7919), 1, at(now)));
+    };
+    add({"senders"}, "ann@example.com", 3);
+    fill(0);
+    for (int window = 1; window < 3; window++) {
+        now += 1800;
+        series.forget_old(at(now));
+        fill(60'000 * window);
+        EXPECT_EQ(add({"senders"}, "ann@example.com"), 1) << "window " << window;
+        EXPECT_EQ(count({"senders"}, "ann@example.com", 0, 2), 3 + window);
+        EXPECT_FALSE(series.add({"senders"}, "new@example.com", 1, at(now)));
+        EXPECT_LT(series.bytes(), 2U << 20);
+    }
+    now += 1800;
+    const auto before = series.add({"senders"}, "garbage-0", 1, at(now));
+    EXPECT_FALSE(before) << "the window before has not got it";
+}
+
+TEST_F(SeriesTest, TakesNobodyIntoANewWindowWhereEvenTheRestIsUsedUp)
+{
+    series.set_memory(4 << 20);
+    std::size_t taken = 0;
+    for (int window = 0; window < 3; window++) {
+        taken = 0;
+        for (int i = 0; i < 60'000; i++)
+            taken += series.add({"senders"}, "garbage-" + std::to_string(i), 1, at(now)) ? 1 : 0;
+        now += 1800;
+        series.forget_old(at(now));
+        EXPECT_LT(series.bytes(), 2U << 20) << "the same ones in each window";
+    }
+    EXPECT_LT(taken, 10'000U);
+}
+
 TEST_F(SeriesTest, GivesMemoryBack)
 {
     const auto before = series.bytes();
