@@ -91,12 +91,45 @@ struct tallygate_question {
     unsigned start;         /* windows, both included: 0 is now, */
     unsigned end;           /* and the older one */
     int smooth;             /* not 0: the current window and what time has left of the one before,
-                               as Sieve's ec_ip_connections; then start and end are 0 */
+                               as Sieve's ec_ip_connections; start and end must be 0 then */
 };
 
 TALLYGATE_API int tallygate_count(tallygate_handle *handle,
                                   const struct tallygate_question *question,
                                   struct tallygate_answer *answer);
+
+/* What a check of the configuration advises: docs/policy.md. None is for good. */
+enum tallygate_action {
+    TALLYGATE_PASS = 0,
+    TALLYGATE_WARN = 1,       /* log it, and go on */
+    TALLYGATE_MARK = 2,       /* add a header, and go on */
+    TALLYGATE_DEFER = 3,      /* refuse for now */
+    TALLYGATE_DISCONNECT = 4, /* refuse for now, and end the session */
+};
+
+#define TALLYGATE_BLOCK_BYTES 64 /* enough for any block or address, with its NUL */
+#define TALLYGATE_NAME_BYTES 64  /* for the name of a check */
+#define TALLYGATE_TEXT_BYTES 512 /* for its text */
+
+struct tallygate_advice {
+    enum tallygate_action action;
+    unsigned code;          /* of SMTP: 250, 451 or 421 */
+    unsigned delay_seconds; /* 0 to 60: wait so long first, whatever the action is */
+    /* Of the check that is exceeded; "" and 0 if none is. */
+    char check[TALLYGATE_NAME_BYTES];
+    char of[TALLYGATE_BLOCK_BYTES]; /* the block that was counted: "192.0.2.0/24" */
+    int64_t count;
+    int64_t max;
+    char text[TALLYGATE_TEXT_BYTES]; /* for the client: printable ASCII that names all of that */
+};
+
+/*
+ * What the configured checks ([[check]]) advise about a client at `address` who came to `service`;
+ * with NULL only checks that name no service are asked. A check by sender, recipient or user is
+ * not: it would count. The control socket answers, and the one for policies.
+ */
+TALLYGATE_API int tallygate_check(tallygate_handle *handle, const char *address,
+                                  const char *service, struct tallygate_advice *advice);
 
 /* Reports what the gate cannot see: `event` is "receptions", "recipients", "rejections", "auth" or
  * "tls", of a client. `service` is the reporter's word for where it happened, or NULL. */
@@ -156,8 +189,6 @@ TALLYGATE_API int tallygate_address_of(tallygate_handle *handle, const char *cli
  * nobody. */
 TALLYGATE_API int tallygate_is_inside(tallygate_handle *handle, const char *client,
                                       const char *cidr, int *is_inside);
-/* Enough for any block or address, with its NUL. */
-#define TALLYGATE_BLOCK_BYTES 64
 
 #ifdef __cplusplus
 }

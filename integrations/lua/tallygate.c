@@ -248,6 +248,36 @@ static int count(lua_State *state)
     return push_answer(state, handle, tallygate_count(handle, &question, &answer), &answer);
 }
 
+static void set_text(lua_State *state, const char *name, const char *value)
+{
+    lua_pushstring(state, value);
+    lua_setfield(state, -2, name);
+}
+
+/* handle:check(address, service): the action, and a table with all that is known of it */
+static int check(lua_State *state)
+{
+    static const char *const actions[] = {"pass", "warn", "mark", "defer", "disconnect"};
+    struct tallygate_advice advice;
+    tallygate_handle *handle = check_handle(state);
+    const char *address = check_text(state, 2, "address");
+    const char *service = optional_text(state, 3, "service");
+    const int code = tallygate_check(handle, address, service, &advice);
+
+    if (code != TALLYGATE_OK)
+        return push_failure(state, handle, code);
+    lua_pushstring(state, actions[advice.action]);
+    lua_createtable(state, 0, 7);
+    set_integer(state, "code", advice.code);
+    set_integer(state, "delay", advice.delay_seconds);
+    set_text(state, "check", advice.check);
+    set_text(state, "of", advice.of);
+    set_integer(state, "count", advice.count);
+    set_integer(state, "max", advice.max);
+    set_text(state, "text", advice.text);
+    return 2;
+}
+
 /* handle:event{name=, address=, service=, amount=} */
 static int event(lua_State *state)
 {
@@ -507,6 +537,7 @@ static const luaL_Reg methods[] = {{"close", close_handle},
                                    {"socket", socket_path},
                                    {"live", live},
                                    {"count", count},
+                                   {"check", check},
                                    {"event", event},
                                    {"series_define", series_define},
                                    {"series_add", series_add},

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "client/answers.hpp"
 
+#include <cstddef>
+#include <utility>
+
 // All of Boost.JSON, compiled into this file: libtallygate links no Boost, and shows none.
 #include <boost/json/src.hpp>
 
@@ -68,6 +71,29 @@ std::optional<std::vector<Row>> rows(const json::object &object, std::string_vie
     return all;
 }
 
+std::optional<tallygate_action> read_action(const json::object &object)
+{
+    constexpr std::pair<std::string_view, tallygate_action> words[] = {
+        {"pass", TALLYGATE_PASS},
+        {"warn", TALLYGATE_WARN},
+        {"mark", TALLYGATE_MARK},
+        {"defer", TALLYGATE_DEFER},
+        {"disconnect", TALLYGATE_DISCONNECT},
+    };
+    const auto word = text_or_empty(object, "action");
+    for (const auto &[name, action] : words)
+        if (word == name)
+            return action;
+    return std::nullopt;
+}
+
+/// With its NUL, and cut if it is too long.
+template <std::size_t Bytes>
+void copy_text(char (&place)[Bytes], const std::string &text)
+{
+    place[text.copy(place, Bytes - 1)] = '\0';
+}
+
 SeriesItem read_item(const json::object &row)
 {
     return {text_or_empty(row, "key"), integer(row, "value").value_or(0)};
@@ -95,6 +121,28 @@ std::optional<tallygate_answer> read_answer(std::string_view text)
     answer.rate_per_second = number_or_zero(*object, "rate_per_second");
     answer.as_of = number_or_zero(*object, "as_of");
     return answer;
+}
+
+std::optional<tallygate_advice> read_advice(std::string_view text)
+{
+    const auto object = read_object(text);
+    const auto action = object ? read_action(*object) : std::nullopt;
+    if (!action)
+        return std::nullopt;
+    tallygate_advice advice{};
+    advice.action = *action;
+    advice.code = static_cast<unsigned>(integer(*object, "code").value_or(0));
+    advice.delay_seconds = static_cast<unsigned>(integer(*object, "delay_seconds").value_or(0));
+    const auto *const value = object->if_contains("exceeded");
+    const auto *const exceeded = value != nullptr ? value->if_object() : nullptr;
+    if (exceeded == nullptr)
+        return advice;
+    copy_text(advice.check, text_or_empty(*exceeded, "check"));
+    copy_text(advice.of, text_or_empty(*exceeded, "of"));
+    advice.count = integer(*exceeded, "count").value_or(0);
+    advice.max = integer(*exceeded, "max").value_or(0);
+    copy_text(advice.text, text_or_empty(*exceeded, "text"));
+    return advice;
 }
 
 std::optional<SeriesItems> read_items(std::string_view text)

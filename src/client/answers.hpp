@@ -34,6 +34,7 @@ struct SeriesDefinition {
 
 /// Nothing if the text is not such an answer.
 std::optional<tallygate_answer> read_answer(std::string_view json);
+std::optional<tallygate_advice> read_advice(std::string_view json);
 std::optional<SeriesItems> read_items(std::string_view json);
 std::optional<std::vector<SeriesDefinition>> read_definitions(std::string_view json);
 /// The sentence of an error; "" if there is none.

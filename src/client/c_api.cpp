@@ -273,7 +273,29 @@ int tallygate_count(tallygate_handle *handle, const tallygate_question *question
     return guarded(handle, [&]() -> Outcome {
         if (question == nullptr || question->cidr == nullptr)
             return missing("the CIDR block");
+        if (question->smooth != 0 && (question->start != 0 || question->end != 0))
+            return Failed{TALLYGATE_WRONG, "a smooth count is about window 0 and the one before: "
+                                           "expected neither start nor end"};
         return ask_for_answer(handle, count_query(*question), answer);
+    });
+}
+
+int tallygate_check(tallygate_handle *handle, const char *address, const char *service,
+                    tallygate_advice *advice)
+{
+    return guarded(handle, [&]() -> Outcome {
+        if (address == nullptr)
+            return missing("the address");
+        Query query{"/v1/check"};
+        query.with("address", address);
+        add(query, "service", service_name(service));
+        return ask(handle, "GET", query, Again::harmless, deadline_of(handle),
+                   [&](const std::string &body) {
+                       const auto read = client::read_advice(body);
+                       if (read && advice != nullptr)
+                           *advice = *read;
+                       return read.has_value();
+                   });
     });
 }
 

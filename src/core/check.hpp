@@ -29,6 +29,8 @@ inline constexpr std::size_t check_action_count = 5;
 
 /// "pass", "warn", "mark", "defer", "disconnect".
 std::string_view check_action_name(CheckAction action);
+/// What SMTP tells a client who meets it: 250 where mail goes on, 451, 421.
+unsigned smtp_code(CheckAction action);
 
 constexpr bool refuses(CheckAction action)
 {

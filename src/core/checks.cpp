@@ -107,6 +107,21 @@ std::string_view check_action_name(CheckAction action)
     return action_names[static_cast<std::size_t>(action)];
 }
 
+unsigned smtp_code(CheckAction action)
+{
+    switch (action) {
+    case CheckAction::pass:
+    case CheckAction::warn:
+    case CheckAction::mark:
+        return 250;
+    case CheckAction::defer:
+        return 451;
+    case CheckAction::disconnect:
+        return 421;
+    }
+    return 250;
+}
+
 std::string_view check_key_name(CheckKey key)
 {
     return key_names[static_cast<std::size_t>(key)];

@@ -201,7 +201,8 @@ void AnvilFront::tell()
 {
     const auto &totals = service_->totals();
     const auto &streams = server_->counts();
-    frontend::AnvilFacts facts{.socket_is_ours = socket_.is_ours(),
+    frontend::AnvilFacts facts{.socket = socket_.path(),
+                               .socket_is_ours = socket_.is_ours(),
                                .streams = streams.connection_count,
                                .idents = table_.size(),
                                .events = {{"request", totals.requests},

@@ -158,6 +158,7 @@ void FrontEnds::start_checks(const Parts &parts)
                                                   const auto &check, const auto &key) {
                                  return add_and_count(series, check, key, clock.now());
                              }});
+    parts.control.set_checks(*checks_);
     parts.control.show_metrics([this] { return check_metrics(*checks_); });
 }
 

@@ -43,7 +43,7 @@ public:
         core::AuditSeries &series;
         const core::Clock &clock;
         Watchdog &watchdog;
-        frontend::ControlService &control; ///< shows the servers' counts in the metrics
+        frontend::ControlService &control; ///< shows the servers' counts; asks the checks
         const config::Config &config;
         std::function<bool(const Address &)> is_allowed; ///< by the lists
     };
@@ -83,7 +83,7 @@ private:
     Opened anvil_listener_;
     std::unique_ptr<AnvilFront> anvil_;
     std::unique_ptr<CheckLog> check_log_;
-    std::unique_ptr<core::Checks> checks_; ///< of the line protocol and of policy
+    std::unique_ptr<core::Checks> checks_; ///< of control, of the line protocol and of policy
     Opened line_listener_;
     std::unique_ptr<frontend::LineService> line_;
     std::unique_ptr<net::StreamServer> line_server_;

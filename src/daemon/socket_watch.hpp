@@ -19,6 +19,7 @@ public:
     /// Looks, and logs what has changed since the last look.
     void look();
     bool is_ours() const { return is_ours_; }
+    const std::string &path() const { return path_; }
     /// A sentence for the operator; empty if all is well.
     std::string warning() const;
 

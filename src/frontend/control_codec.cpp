@@ -96,6 +96,13 @@ ControlRequest parse_explain(Parameters &parameters)
                           .service = parameters.text("service")};
 }
 
+ControlRequest parse_check(Parameters &parameters)
+{
+    parameters.required_text("address");
+    return CheckRequest{{.address = parameters.address("address").value_or(Address{}),
+                         .service = parameters.text("service")}};
+}
+
 ControlRequest parse_mode(Parameters &parameters)
 {
     constexpr std::array modes = {core::Mode::observe, core::Mode::enforce};
@@ -133,7 +140,7 @@ constexpr std::array<std::string_view, 1> reload_parameters = {"operator"};
 constexpr std::array<std::string_view, 4> add_parameters = {"cidr", "for", "reason", "operator"};
 constexpr std::array<std::string_view, 2> remove_parameters = {"cidr", "operator"};
 constexpr std::array<std::string_view, 2> lists_parameters = {"kind", "rows"};
-constexpr std::array<std::string_view, 2> explain_parameters = {"address", "service"};
+constexpr std::array<std::string_view, 2> address_parameters = {"address", "service"};
 constexpr std::array<std::string_view, 4> event_parameters = {"name", "address", "service",
                                                               "amount"};
 constexpr std::array<std::string_view, 3> mode_parameters = {"mode", "confirm", "operator"};
@@ -153,11 +160,12 @@ constexpr Route routes[] = {
     {"/v1/status", "GET", {}, parse_nothing<StatusRequest>},
     {"/v1/lists", "GET", lists_parameters, parse_lists},
     {"/v1/limits", "GET", {}, parse_nothing<LimitsRequest>},
-    {"/v1/explain", "GET", explain_parameters, parse_explain},
+    {"/v1/explain", "GET", address_parameters, parse_explain},
     {"/v1/block", "POST", add_parameters, parse_add<core::ListKind::block>},
     {"/v1/block/remove", "POST", remove_parameters, parse_remove<core::ListKind::block>},
     {"/v1/allow", "POST", add_parameters, parse_add<core::ListKind::allow>},
     {"/v1/allow/remove", "POST", remove_parameters, parse_remove<core::ListKind::allow>},
+    {"/v1/check", "GET", address_parameters, parse_check},
     {"/v1/event", "POST", event_parameters, parse_event},
     {"/v1/series", "GET", {}, parse_series_list},
     {"/v1/series", "PUT", series_define_parameters, parse_series_define},
@@ -241,7 +249,8 @@ bool is_for_policy(const ControlRequest &request)
 {
     if (const auto *const series = std::get_if<SeriesRequest>(&request))
         return !std::holds_alternative<SeriesUndefineRequest>(*series);
-    return is_for_everybody(request) || std::holds_alternative<EventRequest>(request);
+    return is_for_everybody(request) || std::holds_alternative<EventRequest>(request) ||
+           std::holds_alternative<CheckRequest>(request);
 }
 
 std::string_view top_by_name(core::TopBy by)

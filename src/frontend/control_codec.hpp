@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/checks.hpp"
 #include "core/lists.hpp"
 #include "core/question.hpp"
 #include "core/series.hpp"
@@ -79,6 +80,10 @@ struct ExplainRequest {
     std::optional<std::string> service = {}; ///< all, if it is not given
 };
 
+struct CheckRequest {
+    core::CheckSubject subject;
+};
+
 struct EventRequest {
     core::Report report;
     AskedBlock asked = {};
@@ -131,10 +136,11 @@ using SeriesRequest =
     std::variant<SeriesDefineRequest, SeriesUndefineRequest, SeriesListRequest, SeriesAddRequest,
                  SeriesCountRequest, SeriesItemRequest, SeriesItemsRequest>;
 
-using ControlRequest = std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest,
-                                    StatusRequest, MetricsRequest, PageRequest, ReloadRequest,
-                                    ListAddRequest, ListRemoveRequest, ListsRequest, LimitsRequest,
-                                    ExplainRequest, ModeRequest, EventRequest, SeriesRequest>;
+using ControlRequest =
+    std::variant<LiveRequest, CountRequest, TopRequest, NetworksRequest, StatusRequest,
+                 MetricsRequest, PageRequest, ReloadRequest, ListAddRequest, ListRemoveRequest,
+                 ListsRequest, LimitsRequest, ExplainRequest, ModeRequest, EventRequest,
+                 CheckRequest, SeriesRequest>;
 
 struct ControlRefusal {
     unsigned status = 400; ///< of HTTP
@@ -149,8 +155,8 @@ std::variant<ControlRequest, ControlRefusal> parse_control(std::string_view meth
 /// Whether clients of a read-only listener may ask for it: no writes, and nothing of who is on
 /// which list, and why.
 bool is_for_everybody(const ControlRequest &request);
-/// Whether it is a mail server's business: what everybody may ask, and to report events, and to
-/// keep series. None of it says who is let in.
+/// Whether it is a mail server's business: what everybody may ask, what the checks advise, and to
+/// report events and keep series. None of it says who is let in.
 bool is_for_policy(const ControlRequest &request);
 
 /// "connections", "live" or "syn", as `by=` takes it.

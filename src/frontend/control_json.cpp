@@ -92,10 +92,22 @@ json::object events_object(const std::vector<EventCount> &events)
 
 json::object anvil_object(const AnvilFacts &anvil)
 {
-    return {{"socket_is_ours", anvil.socket_is_ours},
+    return {{"socket", anvil.socket},
+            {"socket_is_ours", anvil.socket_is_ours},
             {"streams", anvil.streams},
             {"idents", anvil.idents},
             {"events", events_object(anvil.events)}};
+}
+
+/// Null if no check is exceeded.
+json::value finding_value(const core::CheckFinding &finding)
+{
+    if (!finding.is_exceeded())
+        return nullptr;
+    return json::object{
+        {"check", finding.check}, {"action", core::check_action_name(finding.action)},
+        {"of", finding.of},       {"count", finding.count},
+        {"max", finding.max},     {"text", finding.text}};
 }
 
 json::object verdicts_object(const std::vector<core::VerdictCount> &verdicts)
@@ -161,6 +173,21 @@ std::string event_json(const EventRequest &request)
                         {"amount", report.amount}};
     add_block(object, report.client, request.asked);
     return line(object);
+}
+
+std::string check_json(const CheckRequest &request, const core::CheckDecision &decision,
+                       core::UnixTime as_of)
+{
+    const auto &finding = decision.finding;
+    return line({{"schema", schema},
+                 {"as_of", seconds(as_of)},
+                 {"address", request.subject.address.text()},
+                 {"service", optional_text(request.subject.service)},
+                 {"action", core::check_action_name(finding.action)},
+                 {"code", core::smtp_code(finding.action)},
+                 {"delay_seconds", finding.delay.count()},
+                 {"exceeded", finding_value(finding)},
+                 {"would", finding_value(decision.reported)}});
 }
 
 std::string top_json(const TopRequest &request, const TopContext &context,

@@ -43,6 +43,8 @@ struct StatusReport {
 std::string live_json(const LiveRequest &request, const core::Answer &answer);
 std::string count_json(const CountRequest &request, const core::Answer &answer);
 std::string event_json(const EventRequest &request);
+std::string check_json(const CheckRequest &request, const core::CheckDecision &decision,
+                       core::UnixTime as_of);
 
 /// What `top` was asked, with the defaults filled in.
 struct TopContext {

@@ -279,6 +279,21 @@ net::Response ControlService::answer(const EventRequest &request, const Peer &)
     return json_response(event_json(request));
 }
 
+net::Response ControlService::answer(const CheckRequest &request, const Peer &)
+{
+    const auto &subject = request.subject;
+    const auto known = questions_.services_of(core::Reported::receptions);
+
+    if (subject.service &&
+        std::ranges::find(known, core::lower_case(*subject.service)) == known.end())
+        return refusal_response({.status = 404,
+                                 .message = "there is no service '" + *subject.service +
+                                            "': expected one of " + core::listed(known),
+                                 .known = known});
+    const auto decision = checks_ != nullptr ? checks_->decide(subject) : core::CheckDecision{};
+    return json_response(check_json(request, decision, questions_.clock().now()));
+}
+
 net::Response ControlService::answer(const SeriesRequest &request, const Peer &)
 {
     return series_.answer(request);

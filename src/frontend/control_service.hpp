@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/checks.hpp"
 #include "core/question.hpp"
 #include "frontend/actions.hpp"
 #include "frontend/control_codec.hpp"
@@ -34,6 +35,9 @@ class ControlService {
 public:
     ControlService(core::Questions &questions, const DaemonFacts &facts, Actions &actions,
                    core::Reporter &reporter, core::AuditSeries &series);
+
+    /// What `/v1/check` goes by; without it, no check is exceeded. Borrows it.
+    void set_checks(core::Checks &checks) { checks_ = &checks; }
 
     net::Response handle(const net::Request &request, Access access);
     /// handle(), for a server. Borrows this.
@@ -67,6 +71,7 @@ private:
     net::Response answer(const ExplainRequest &request, const Peer &);
     net::Response answer(const ModeRequest &request, const Peer &peer);
     net::Response answer(const EventRequest &request, const Peer &);
+    net::Response answer(const CheckRequest &request, const Peer &);
     net::Response answer(const SeriesRequest &request, const Peer &);
 
     Result<ExplainedService> explain(const Address &address, const Block &source,
@@ -82,6 +87,7 @@ private:
     Actions &actions_;
     core::Reporter &reporter_;
     SeriesService series_;
+    core::Checks *checks_ = nullptr;
     std::vector<MetricRows> rows_;
     std::vector<const net::HttpServer *> servers_;
     std::vector<std::pair<std::string, const net::StreamServer *>> stream_servers_;

@@ -57,6 +57,7 @@ struct EventCount {
 
 /// anvil(8) of Postfix, as it is served.
 struct AnvilFacts {
+    std::string socket = {};    ///< its path
     bool socket_is_ours = true; ///< false: another program answers in our place
     std::size_t streams = 0;    ///< of Postfix's processes, open now
     std::size_t idents = 0;

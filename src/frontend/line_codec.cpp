@@ -267,21 +267,6 @@ LineRefusal unknown_request(std::string_view name)
     return refusal;
 }
 
-std::int64_t smtp_code(core::CheckAction action)
-{
-    switch (action) {
-    case core::CheckAction::pass:
-    case core::CheckAction::warn:
-    case core::CheckAction::mark:
-        return 250;
-    case core::CheckAction::defer:
-        return 451;
-    case core::CheckAction::disconnect:
-        return 421;
-    }
-    return 250;
-}
-
 double seconds(core::UnixTime time)
 {
     const auto whole =
@@ -340,7 +325,7 @@ std::string check_line(const core::CheckDecision &decision)
     Logfmt line;
 
     line.add("action", core::check_action_name(finding.action))
-        .add("code", smtp_code(finding.action))
+        .add("code", std::int64_t{core::smtp_code(finding.action)})
         .add("delay", std::int64_t{finding.delay.count()});
     if (finding.is_exceeded())
         line.add("check", finding.check)

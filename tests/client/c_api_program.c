@@ -62,6 +62,7 @@ int main(void)
     tallygate_handle *handle = tallygate_open(NULL);
     struct tallygate_question question = {0};
     struct tallygate_answer answer = {0};
+    struct tallygate_advice advice = {0};
     char block[TALLYGATE_BLOCK_BYTES] = "";
     int code;
 
@@ -80,9 +81,14 @@ int main(void)
     print_answer("count", handle, code, &answer);
     question.monitor = NULL;
     question.smooth = 1;
+    question.end = 0;
     question.service = "imap";
     code = tallygate_count(handle, &question, &answer);
     print_answer("smooth", handle, code, &answer);
+    code = tallygate_check(handle, "192.0.2.7", "SMTP", &advice);
+    printf("check: %d %d %u %u %s %s %" PRId64 " %" PRId64 " %s\n", code, (int)advice.action,
+           advice.code, advice.delay_seconds, advice.check, advice.of, advice.count, advice.max,
+           advice.text);
     print_outcome("event", handle, tallygate_event(handle, "receptions", "192.0.2.7", "SMTP", 3));
     ask_series(handle);
     code = tallygate_block_of(handle, "192.0.2.7:40312", "/24", block, sizeof(block));

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
@@ -90,6 +91,10 @@ TEST_F(CApiTest, AsksWhatAProgramInCAsks)
         {"GET /v1/count",
          {.body = "{\"schema\":1,\"value\":5,\"exact\":false,\"lower\":2,\"upper\":9,"
                   "\"rate_per_second\":0.5,\"as_of\":1763726410}\n"}},
+        {"GET /v1/check",
+         {.body = "{\"schema\":1,\"action\":\"disconnect\",\"code\":421,\"delay_seconds\":10,"
+                  "\"exceeded\":{\"check\":\"open\",\"of\":\"192.0.2.0/24\",\"count\":11,"
+                  "\"max\":10,\"text\":\"too many\"},\"would\":null}\n"}},
         {"GET /v1/series/count", {.body = "{\"schema\":1,\"value\":-2}\n"}},
         {"GET /v1/series/items",
          {.body = "{\"schema\":1,\"items\":[{\"key\":\"ada\",\"value\":2},"
@@ -102,6 +107,7 @@ TEST_F(CApiTest, AsksWhatAProgramInCAsks)
                                         "listener: 4 [4, 4] exact 1, 0.0/s at 1763726410.5\n"
                                         "count: 5 [2, 9] exact 0, 0.5/s at 1763726410.0\n"
                                         "smooth: 5 [2, 9] exact 0, 0.5/s at 1763726410.0\n"
+                                        "check: 0 4 421 10 open 192.0.2.0/24 11 10 too many\n"
                                         "event: 0 \n"
                                         "define: 0 \n"
                                         "add: 0 \n"
@@ -122,6 +128,7 @@ TEST_F(CApiTest, AsksWhatAProgramInCAsks)
             "GET /v1/live?cidr=192.0.2.0/24&listener=192.0.2.25:25",
             "GET /v1/count?cidr=[2001:db8::]/32&monitor=60,10&event=receptions&start=0&end=9",
             "GET /v1/count?cidr=[2001:db8::]/32&index=0&event=receptions&service=imap&smooth=true",
+            "GET /v1/check?address=192.0.2.7&service=smtp",
             "POST /v1/event?name=receptions&address=192.0.2.7&service=smtp&amount=3",
             "PUT /v1/series?name=my%20series&monitor=300,6&type=cidr&persist=true",
             "POST /v1/series/add?name=my%20series&key=192.0.2.7&amount=-2",
@@ -194,6 +201,67 @@ TEST_F(CApiTest, SaysWhyItFailed)
     EXPECT_EQ(live(&answer), TALLYGATE_OK);
     EXPECT_EQ(answer.value, 3);
     EXPECT_STREQ(tallygate_message(handle_), "");
+}
+
+TEST_F(CApiTest, ReadsWhatChecksAdvise)
+{
+    const struct {
+        const char *name;
+        std::string body;
+        int code;
+        tallygate_action action;
+        unsigned delay_seconds;
+        std::string check, of, text;
+    } rows[] = {
+        {"none is exceeded",
+         R"({"action":"pass","code":250,"delay_seconds":0,"exceeded":null,"would":null})",
+         TALLYGATE_OK, TALLYGATE_PASS, 0, "", "", ""},
+        {"a tarpit",
+         R"~({"action":"pass","code":250,"delay_seconds":60,"exceeded":{"check":"slow",)~"
+         R"~("of":"2001:db8::/48","count":3,"max":2,"text":"(why)"}})~",
+         TALLYGATE_OK, TALLYGATE_PASS, 60, "slow", "2001:db8::/48", "(why)"},
+        {"texts that are too long",
+         R"~({"action":"mark","exceeded":{"check":")~" + std::string(70, 'c') + R"~(","of":")~" +
+             std::string(70, 'o') + R"~(","text":")~" + std::string(600, 't') + R"~("}})~",
+         TALLYGATE_OK, TALLYGATE_MARK, 0, std::string(63, 'c'), std::string(63, 'o'),
+         std::string(511, 't')},
+        {"an action that is not known", R"({"action":"reject","code":550})", TALLYGATE_FAILED,
+         TALLYGATE_WARN, 77, "before", "", ""},
+    };
+    for (const auto &row : rows) {
+        SCOPED_TRACE(row.name);
+        other_.body = row.body;
+        tallygate_advice advice{};
+        advice.action = TALLYGATE_WARN;
+        advice.delay_seconds = 77;
+        std::strcpy(advice.check, "before");
+        EXPECT_EQ(tallygate_check(handle_, "192.0.2.7", nullptr, &advice), row.code);
+        EXPECT_EQ(advice.action, row.action);
+        EXPECT_EQ(advice.delay_seconds, row.delay_seconds);
+        EXPECT_EQ(advice.check, row.check);
+        EXPECT_EQ(advice.of, row.of);
+        EXPECT_EQ(advice.text, row.text);
+    }
+    EXPECT_THAT(asked_, testing::Each("GET /v1/check?address=192.0.2.7"));
+    EXPECT_EQ(tallygate_check(handle_, nullptr, nullptr, nullptr), TALLYGATE_WRONG);
+    EXPECT_STREQ(tallygate_message(handle_), "the address is missing");
+}
+
+TEST_F(CApiTest, RefusesWindowsOfASmoothCount)
+{
+    for (const auto &[start, end] : {std::pair{1U, 1U}, std::pair{0U, 9U}}) {
+        tallygate_question question{};
+        question.cidr = "192.0.2.7";
+        question.monitor = "60,10";
+        question.start = start;
+        question.end = end;
+        question.smooth = 1;
+        tallygate_answer answer{};
+        EXPECT_EQ(tallygate_count(handle_, &question, &answer), TALLYGATE_WRONG);
+        EXPECT_STREQ(tallygate_message(handle_), "a smooth count is about window 0 and the one "
+                                                 "before: expected neither start nor end");
+    }
+    EXPECT_THAT(asked_, ElementsAre());
 }
 
 TEST_F(CApiTest, NeedsWhatItNeeds)

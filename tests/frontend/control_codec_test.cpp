@@ -90,6 +90,10 @@ std::string text_of(const ControlRequest &request)
             [](const ExplainRequest &explain) {
                 return "explain " + explain.address.text() + " service " + or_dash(explain.service);
             },
+            [](const CheckRequest &check) {
+                return "check " + check.subject.address.text() + " service " +
+                       or_dash(check.subject.service);
+            },
             [](const SeriesRequest &) { return std::string("series"); },
             [](const EventRequest &event) {
                 const auto &report = event.report;
@@ -152,6 +156,8 @@ const struct {
     {"/v1/lists?kind=block", "lists block rows 1000"},
     {"/v1/explain?address=::ffff:192.0.2.7", "explain 192.0.2.7 service -"},
     {"/v1/explain?address=[2001:db8::1]&service=smtp", "explain 2001:db8::1 service smtp"},
+    {"/v1/check?address=192.0.2.7", "check 192.0.2.7 service -"},
+    {"/v1/check?address=[2001:db8::1]&service=smtp", "check 2001:db8::1 service smtp"},
 };
 
 TEST(ControlCodec, ReadsRequests)
@@ -211,7 +217,8 @@ TEST(ControlCodec, TellsWhatEverybodyMayAskFor)
     for (const auto *target : {"/v1/live?cidr=::/0", "/v1/count?cidr=::/0&monitor=60,10", "/v1/top",
                                "/v1/networks", "/v1/status", "/metrics", "/"})
         EXPECT_TRUE(is_open(target)) << target;
-    for (const auto *target : {"/v1/lists", "/v1/limits", "/v1/explain?address=::1"})
+    for (const auto *target :
+         {"/v1/lists", "/v1/limits", "/v1/explain?address=::1", "/v1/check?address=::1"})
         EXPECT_FALSE(is_open(target)) << target;
 }
 

@@ -138,6 +138,7 @@ protected:
                                  .table_events = {{"claim_evicted", 17}},
                                  .audit_failures = 3};
     FakeActions actions_;
+    std::optional<core::Checks> checks_;
     std::optional<frontend::ControlService> service_;
     net::Loop loop_;
     std::vector<std::unique_ptr<net::HttpServer>> servers_;
@@ -191,7 +192,7 @@ const struct {
     {"/nowhere", 404,
      R"({"schema":1,"error":"there is nothing at '/nowhere'","known":["/v1/live","/v1/count",)"
      R"("/v1/top","/v1/networks","/v1/status","/v1/lists","/v1/limits","/v1/explain",)"
-     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/event",)"
+     R"("/v1/block","/v1/block/remove","/v1/allow","/v1/allow/remove","/v1/check","/v1/event",)"
      R"("/v1/series","/v1/series/add","/v1/series/count","/v1/series/item","/v1/series/items",)"
      R"("/v1/mode","/v1/reload",)"
      R"("/metrics","/"]})"},
@@ -430,6 +431,68 @@ TEST_F(ControlServiceTest, CountsByIndexAndSmoothly)
         EXPECT_EQ(get(std::string("/v1/count?cidr=192.0.2.0/24") + wrong).status, 400u) << wrong;
 }
 
+const struct {
+    const char *target;
+    unsigned status;
+    const char *body;
+} check_transcript[] = {
+    {"/v1/check?address=192.0.2.1&service=SMTP", 200,
+     R"~({"schema":1,"as_of":1763726410.5,"address":"192.0.2.1","service":"SMTP",)~"
+     R"~("action":"disconnect","code":421,"delay_seconds":10,"exceeded":{"check":"open",)~"
+     R"~("action":"disconnect","of":"192.0.2.0/24","count":3,"max":2,)~"
+     R"~("text":"too many (192.0.2.0/24: 3 connections open, limit 2)"},)~"
+     R"~("would":null})~"},
+    {"/v1/check?address=192.0.2.77", 200,
+     R"~({"schema":1,"as_of":1763726410.5,"address":"192.0.2.77","service":null,)~"
+     R"~("action":"pass","code":250,"delay_seconds":0,"exceeded":null,)~"
+     R"~("would":{"check":"made","action":"defer","of":"192.0.2.77/32","count":1,"max":0,)~"
+     R"~("text":"(192.0.2.77/32: 1 connections in 1m, limit 0)"}})~"},
+    {"/v1/check?address=2001:db8::1&service=smtp", 200,
+     R"({"schema":1,"as_of":1763726410.5,"address":"2001:db8::1","service":"smtp",)"
+     R"("action":"pass","code":250,"delay_seconds":0,"exceeded":null,"would":null})"},
+    {"/v1/check?address=192.0.2.1&service=imap", 404,
+     R"({"schema":1,"error":"there is no service 'imap': expected one of smtp, submission",)"
+     R"("known":["smtp","submission"]})"},
+    {"/v1/check?service=smtp", 400, R"({"schema":1,"error":"parameter 'address' is missing"})"},
+    {"/v1/check?address=192.0.2.0/24", 400, nullptr},
+};
+
+TEST_F(ControlServiceTest, SaysWhatTheChecksAdvise)
+{
+    EXPECT_THAT(get("/v1/check?address=192.0.2.1").body, HasSubstr(R"("action":"pass")"))
+        << "none is configured";
+    checks_.emplace(*questions_,
+                    core::Checks::Others{.is_allowed = [](const Address &) { return false; },
+                                         .add_and_count =
+                                             [](const auto &, const auto &) {
+                                                 ADD_FAILURE() << "a question must not count";
+                                                 return Result<std::int64_t>{std::int64_t{0}};
+                                             }});
+    checks_->set_checks({{.name = "open",
+                          .services = {"smtp"},
+                          .per = {*Block::parse("0.0.0.0/24")},
+                          .max = 2,
+                          .action = core::CheckAction::disconnect,
+                          .delay = 10s,
+                          .text = "too many"},
+                         {.name = "made",
+                          .per = {*Block::parse("0.0.0.0/32")},
+                          .event = core::Event::connections,
+                          .monitor = {60, 10},
+                          .action = core::CheckAction::defer,
+                          .report_only = true},
+                         {.name = "senders", .key = core::CheckKey::sender, .monitor = {60, 10}}});
+    service_->set_checks(*checks_);
+    for (const auto &row : check_transcript) {
+        SCOPED_TRACE(row.target);
+        const auto reply = get(row.target);
+        EXPECT_EQ(reply.status, row.status);
+        if (row.body != nullptr) {
+            EXPECT_EQ(reply.body, std::string(row.body) + "\n");
+        }
+    }
+}
+
 TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
 {
     const client::Client reader{read_only_path_};
@@ -441,7 +504,8 @@ TEST_F(ControlServiceTest, WritesNothingForAReadOnlyClient)
                               "/v1/allow?cidr=203.0.113.9", "/v1/mode?mode=enforce",
                               "/v1/event?name=auth&address=203.0.113.9"})
         EXPECT_EQ(reply(reader.post(write)).status, 403u) << write;
-    for (const auto *read : {"/v1/lists", "/v1/limits", "/v1/explain?address=203.0.113.9"})
+    for (const auto *read : {"/v1/lists", "/v1/limits", "/v1/explain?address=203.0.113.9",
+                             "/v1/check?address=203.0.113.9"})
         EXPECT_EQ(reply(reader.get(read)).status, 403u) << read;
     for (const auto *method : {"PUT", "DELETE"})
         EXPECT_EQ(reply(reader.ask(method, "/v1/series?name=a&type=cidr&monitor=1,1")).status,
@@ -462,6 +526,7 @@ TEST_F(ControlServiceTest, CountsForAPolicyAndLetsItDecideNothing)
     EXPECT_EQ(reply(policy.get("/v1/lists")).status, 403u);
     EXPECT_EQ(actions_.last_asker.uid, std::nullopt) << "nobody was asked to do anything";
     EXPECT_EQ(reply(policy.get("/v1/live?cidr=::/0")).status, 200u);
+    EXPECT_EQ(reply(policy.get("/v1/check?address=203.0.113.9")).status, 200u);
     EXPECT_EQ(reply(policy.post("/v1/event?name=auth&address=203.0.113.9")).status, 200u);
     EXPECT_EQ(reply(policy.ask("PUT", "/v1/series?name=a&type=cidr&monitor=1,1")).status, 200u);
     EXPECT_EQ(reply(policy.post("/v1/series/add?name=a&key=203.0.113.9")).status, 200u);

@@ -47,6 +47,10 @@ void check_request(const frontend::ControlRequest &request)
         require(count->question.end.value_or(0) < core::Monitor::windows_max);
         check_json(frontend::count_json(*count, {}));
     }
+    if (const auto *check = std::get_if<frontend::CheckRequest>(&request)) {
+        require(Address::parse(check->subject.address.text()));
+        check_json(frontend::check_json(*check, {}, {}));
+    }
     if (const auto *top = std::get_if<frontend::TopRequest>(&request))
         require(top->question.rows_max >= 1 && top->question.rows_max <= core::Questions::rows_max);
 }

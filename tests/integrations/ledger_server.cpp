@@ -65,6 +65,13 @@ public:
         clock_.time = noon;
         gate_.gate_status.counting_since = noon;
         questions_.set_services({{"smtp", 1}, {"submission", 2}, {"control", 3}});
+        checks_.set_checks({{.name = "open",
+                             .per = {*Block::parse("0.0.0.0/24")},
+                             .max = 100,
+                             .action = core::CheckAction::disconnect,
+                             .delay = 10s,
+                             .text = "too many"}});
+        service_.set_checks(checks_);
     }
 
     bool serve(const std::string &path)
@@ -142,6 +149,11 @@ private:
     test::FakeActions actions_;
     core::ReportedEvents reports_{ledger_, gate_, clock_};
     core::AuditSeries series_;
+    core::Checks checks_{
+        questions_,
+        {.is_allowed = [](const Address &) { return false; },
+         .add_and_count = [](const auto &,
+                             const auto &) { return Result<std::int64_t>{std::int64_t{0}}; }}};
     frontend::ControlService service_{questions_, facts_, actions_, reports_, series_};
     net::Loop loop_;
     std::optional<net::HttpServer> server_;

@@ -98,6 +98,26 @@ class Sessions(LuaTest):
             self.check(lua, rows)
 
 
+class Checks(LuaTest):
+    def test_what_the_checks_advise(self):
+        asked = 'require("tallygate").open():check('
+        rows = [
+            ("nothing", f'({asked}"10.0.0.7", "SMTP"))', "pass"),
+            ("nothing more", f'select(2, {asked}"10.0.0.7")).check', ""),
+            ("too many", f'({asked}"10.9.0.7"))', "disconnect"),
+            ("its code", f'select(2, {asked}"10.9.0.7")).code', "421"),
+            ("its delay", f'select(2, {asked}"10.9.0.7")).delay', "10"),
+            ("its figures", f'select(2, {asked}"10.9.0.7")).count', "101"),
+            ("its text", f'select(2, {asked}"10.9.0.7")).text',
+             "too many (10.9.0.0/24: 101 connections open, limit 100)"),
+            ("no such service", f'select(3, {asked}"10.0.0.7", "imap"))', "unknown"),
+            ("no address", f'select(3, {asked}"10.0.0.0/8"))', "wrong"),
+        ]
+        for lua in self.each_lua():
+            self.connect("10.9.0.1", 101)
+            self.check(lua, rows)
+
+
 class Nobody(LuaTest):
     def test_no_daemon(self):
         rows = [
