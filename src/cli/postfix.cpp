@@ -291,7 +291,7 @@ Result<void> Postfix::reload(const PostfixFacts &facts) const
     return done ? Result<void>{} : done.error();
 }
 
-AnvilSocket look_at_socket(const PostfixFacts &facts)
+AnvilSocket look_at_socket(const PostfixFacts &facts, Claimed claimed)
 {
     const auto path = facts.socket();
     sockaddr_un address{};
@@ -306,8 +306,7 @@ AnvilSocket look_at_socket(const PostfixFacts &facts)
         return AnvilSocket::nobody;
     if (next_list(socket) != "protocol=anvil_protocol\n\n")
         return AnvilSocket::silent;
-    // Postfix's own would only log that it does not know the question.
-    if (facts.has_own_anvil())
+    if (facts.has_own_anvil() && claimed == Claimed::no)
         return AnvilSocket::other_anvil;
     constexpr std::string_view question = "request=newtls_report\nident=\n\n";
     if (::send(socket.get(), question.data(), question.size(), MSG_NOSIGNAL) < 0)

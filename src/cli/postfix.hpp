@@ -71,6 +71,11 @@ private:
     std::string config_directory_;
 };
 
-AnvilSocket look_at_socket(const PostfixFacts &facts);
+/// Whether the daemon says that it answers on that socket.
+enum class Claimed { no, yes };
+
+/// Where master.cf has Postfix's own anvil it is asked nothing, unless the daemon claims the
+/// socket: it would log each question as one that it does not know.
+AnvilSocket look_at_socket(const PostfixFacts &facts, Claimed claimed = Claimed::no);
 
 } // namespace tallygate::cli

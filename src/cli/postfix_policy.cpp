@@ -15,8 +15,10 @@ constexpr std::string_view server = "unix:tallygate/policy";
 constexpr std::string_view question =
     "check_policy_service { unix:tallygate/policy, timeout=5s, try_limit=1, default_action=DUNNO }";
 constexpr std::string_view separator = ", ";
-// No comma in between: so this is told from what its operator wrote, when it is taken out.
+// No comma in between: so this is told from what its operator wrote, when it is taken out. With
+// two blanks it stands in a setting that was there, and empty.
 constexpr std::string_view alone_before = "permit_mynetworks ";
+constexpr std::string_view alone_in_empty_before = "permit_mynetworks  ";
 // Nothing that stands behind one of these is asked.
 constexpr std::array<std::string_view, 3> last_words = {"permit", "reject", "defer"};
 
@@ -143,6 +145,11 @@ std::optional<std::size_t> find_question(std::string_view text, const std::vecto
     return std::nullopt;
 }
 
+std::string alone_in_empty()
+{
+    return std::string(alone_in_empty_before) + std::string(question);
+}
+
 /// What goes with the question: the separator that came with it, and else the one before it,
 /// unless a comment stands there.
 Span with_separator(std::string_view text, const std::vector<Span> &words, std::size_t at)
@@ -186,11 +193,13 @@ std::string restrictions_alone()
 std::optional<std::string> with_policy(const std::string &main_cf, const std::string &name)
 {
     const auto setting = find_setting(main_cf, name);
-    const auto words = setting ? words_in(main_cf, setting->value) : std::vector<Span>();
-    if (words.empty())
+    if (!setting)
         return std::nullopt;
-    const auto &last = words.back();
+    const auto words = words_in(main_cf, setting->value);
     auto text = main_cf;
+    if (words.empty())
+        return text.insert(setting->value.begin, " " + alone_in_empty());
+    const auto &last = words.back();
     if (std::ranges::find(last_words, last.of(main_cf)) != last_words.end())
         text.insert(last.begin, std::string(question) + std::string(separator));
     else
@@ -207,11 +216,11 @@ std::optional<std::string> without_policy(const std::string &main_cf, const std:
     const auto asked = find_question(main_cf, words);
     if (!asked)
         return main_cf;
-    const bool is_all = words.size() == 2 || Span{words.front().begin, words.back().end}.of(
-                                                 main_cf) == restrictions_alone();
-    if (is_all)
+    const Span all{words.front().begin, words.back().end};
+    if (words.size() == 2 || all.of(main_cf) == restrictions_alone())
         return std::nullopt;
-    const auto span = with_separator(main_cf, words, *asked);
+    const auto span = all.of(main_cf) == alone_in_empty() ? Span{setting->value.begin, all.end}
+                                                          : with_separator(main_cf, words, *asked);
     return main_cf.substr(0, span.begin) + main_cf.substr(span.end);
 }
 

@@ -21,8 +21,8 @@ bool asks_policy(const std::string &restrictions);
 std::string_view setting_in(std::string_view main_cf, std::string_view name);
 
 /// The whole text with the question behind all other restrictions of the setting, but before one
-/// that ends them all, such as `permit`. Nothing if it has none: then `restrictions_alone` are to
-/// be set.
+/// that ends them all, such as `permit`; in an empty setting as `restrictions_alone`. Nothing if
+/// there is no such setting: then those are to be set.
 std::optional<std::string> with_policy(const std::string &main_cf, const std::string &name);
 
 /// For where nothing stood: clients of our own networks are let in first.

@@ -8,6 +8,7 @@
 
 #include "cli/command_line.hpp"
 #include "cli/postfix.hpp"
+#include "cli/render.hpp"
 #include "cli/talk.hpp"
 #include "cli/verb.hpp"
 
@@ -33,19 +34,30 @@ Postfix postfix_of(const Values &values)
 
 enum class Daemon { serves, serves_elsewhere, has_no_anvil, unreachable };
 
+struct Told {
+    Daemon state = Daemon::unreachable;
+    std::string socket = {}; ///< of its anvil, if it tells
+
+    Claimed claims(const std::string &path) const
+    {
+        return state == Daemon::serves && socket == path ? Claimed::yes : Claimed::no;
+    }
+};
+
 /// Whether tallygated has an anvil socket, and still leads to it.
-Daemon ask_daemon(Talk &talk)
+Told ask_daemon(Talk &talk)
 {
     const auto reply = talk.ask("GET", "/v1/status");
     const auto *answer = std::get_if<Talk::Answer>(&reply);
     if (answer == nullptr)
-        return Daemon::unreachable;
+        return {Daemon::unreachable};
     const auto *anvil = answer->object.if_contains("anvil");
     if (anvil == nullptr || !anvil->is_object())
-        return Daemon::has_no_anvil;
+        return {Daemon::has_no_anvil};
     const auto *ours = anvil->get_object().if_contains("socket_is_ours");
-    return ours != nullptr && ours->is_bool() && ours->get_bool() ? Daemon::serves
-                                                                  : Daemon::serves_elsewhere;
+    const bool is_ours = ours != nullptr && ours->is_bool() && ours->get_bool();
+    return {is_ours ? Daemon::serves : Daemon::serves_elsewhere,
+            text_at(anvil->get_object(), "socket")};
 }
 
 /// "60s", "1m", as seconds; 60 for what we cannot read.
@@ -68,9 +80,9 @@ std::string section_text(const PostfixFacts &facts)
 }
 
 /// What is left for the operator to do.
-std::string next_text(const PostfixFacts &facts)
+std::string next_text(const PostfixFacts &facts, Claimed claimed)
 {
-    if (look_at_socket(facts) == AnvilSocket::tallygate)
+    if (look_at_socket(facts, claimed) == AnvilSocket::tallygate)
         return "tallygated answers on " + facts.socket() + ".\n";
     return "Now let tallygated answer there, with this in its configuration, and restart it:\n" +
            section_text(facts) +
@@ -85,7 +97,7 @@ std::string dry_text(const std::vector<std::string> &steps)
     return text;
 }
 
-Outcome enable(Talk &, const Values &values, bool)
+Outcome enable(Talk &talk, const Values &values, bool)
 {
     const Postfix postfix = postfix_of(values);
     const auto facts = postfix.look();
@@ -99,7 +111,7 @@ Outcome enable(Talk &, const Values &values, bool)
                                  ? "Postfix's anvil was out of master.cf already.\n"
                                  : "Took anvil out of " + facts->master_cf() +
                                        "; `tallygate postfix disable-anvil` puts it back.\n";
-    return {ExitCode::ok, said + next_text(*facts), ""};
+    return {ExitCode::ok, said + next_text(*facts, ask_daemon(talk).claims(facts->socket())), ""};
 }
 
 Outcome disable(Talk &, const Values &values, bool)
@@ -154,6 +166,19 @@ const char *daemon_text(Daemon daemon)
     return "";
 }
 
+/// Who is asked, for how long, and what to do about it.
+std::string conclusion(const PostfixFacts &facts, AnvilSocket socket)
+{
+    if (socket != AnvilSocket::tallygate)
+        return "Postfix does not ask tallygate.\n";
+    if (!facts.has_own_anvil())
+        return "Postfix asks tallygate.\n";
+    return std::string("Postfix asks tallygate, but anvil is back in master.cf: it takes the "
+                       "socket at its next ") +
+           (facts.is_running ? "reload" : "start") +
+           ". `tallygate postfix enable-anvil` takes it out again.\n";
+}
+
 std::string master_cf_text(const PostfixFacts &facts)
 {
     if (facts.has_own_anvil())
@@ -169,10 +194,10 @@ Outcome status(Talk &talk, const Values &values, bool as_json)
     const auto facts = postfix_of(values).look();
     if (!facts)
         return failure(facts.error());
-    const auto socket = look_at_socket(*facts);
     const auto daemon = ask_daemon(talk);
-    const bool is_ours = socket == AnvilSocket::tallygate;
-    const auto code = is_ours ? ExitCode::ok : ExitCode::failed;
+    const auto socket = look_at_socket(*facts, daemon.claims(facts->socket()));
+    const bool is_settled = socket == AnvilSocket::tallygate && !facts->has_own_anvil();
+    const auto code = is_settled ? ExitCode::ok : ExitCode::failed;
     if (as_json)
         return {code,
                 boost::json::serialize(
@@ -184,17 +209,16 @@ Outcome status(Talk &talk, const Values &values, bool as_json)
                                         {"guard_in_master_cf", facts->has_guards()},
                                         {"socket", facts->socket()},
                                         {"socket_state", socket_text(socket)},
-                                        {"daemon", daemon_text(daemon)},
-                                        {"enabled", is_ours}}) +
+                                        {"daemon", daemon_text(daemon.state)},
+                                        {"enabled", is_settled}}) +
                     "\n",
                 ""};
     std::string text = "Postfix " + facts->version + " in " + facts->config_directory +
                        (facts->is_running ? ", running\n" : ", not running\n");
     text += "master.cf: " + master_cf_text(*facts) + "\n";
     text += facts->socket() + " " + socket_text(socket) + "\n";
-    text += std::string("tallygated ") + daemon_text(daemon) + "\n";
-    text += is_ours ? "Postfix asks tallygate.\n" : "Postfix does not ask tallygate.\n";
-    return {code, text, ""};
+    text += std::string("tallygated ") + daemon_text(daemon.state) + "\n";
+    return {code, text + conclusion(*facts, socket), ""};
 }
 
 constexpr Argument config_dir = {"--config-dir DIR", "config_dir",

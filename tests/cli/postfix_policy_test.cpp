@@ -39,6 +39,10 @@ const struct {
     {"rejects all others", "= permit_mynetworks, reject\n",
      "= permit_mynetworks, " + question + ", reject\n"},
     {"our networks alone", "= permit_mynetworks\n", "= permit_mynetworks, " + question + "\n"},
+    {"empty", "=\n", "= permit_mynetworks  " + question + "\n"},
+    {"empty, with a blank", "= \n", "= permit_mynetworks  " + question + " \n"},
+    {"empty, with comments and a blank line", "=\n# none yet\n  \n",
+     "= permit_mynetworks  " + question + "\n# none yet\n  \n"},
 };
 
 TEST(PostfixPolicy, IsAddedAndTakenOutToTheByte)
@@ -57,8 +61,7 @@ TEST(PostfixPolicy, IsAddedAndTakenOutToTheByte)
 
 TEST(PostfixPolicy, WhereNothingStoodNothingIsLeft)
 {
-    const std::string empty[] = {before + after, before + name + " =\n" + after,
-                                 "#" + name + " = a\n", ""};
+    const std::string empty[] = {before + after, "#" + name + " = a\n", ""};
     for (const auto &text : empty)
         EXPECT_FALSE(with_policy(text, name)) << text;
     EXPECT_TRUE(asks_policy(restrictions_alone()));

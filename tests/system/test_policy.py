@@ -232,7 +232,8 @@ class Policy(GateTest):
         postfix = postfix_home.make(self, {}, SERVICES)
         main_cf = postfix.home.path("/etc/postfix/main.cf")
         with main_cf.open("a") as file:
-            file.write("smtpd_recipient_restrictions =\n    reject_unauth_destination,\n"
+            file.write("smtpd_client_restrictions =\n"
+                       "smtpd_recipient_restrictions =\n    reject_unauth_destination,\n"
                        "# friends\n    permit_mynetworks,\n    permit\n\n"
                        "# behind\nsoft_bounce = no\n")
         before = main_cf.read_text()

@@ -356,6 +356,20 @@ class Command(PostfixTest):
         status = self.gate.ask_at_home("postfix", "status")
         self.assertIn("Postfix asks tallygate.", status.stdout)
 
+    def test_tells_what_to_do_when_anvil_is_back_and_postfix_not_yet_reloaded(self):
+        self.enable()
+        self.home.run("postconf", "-MX", "anvilguard/unix", "anvil/fifo")
+        self.postfix.run("upgrade-configuration")
+        status = self.gate.ask_at_home("postfix", "status", check=False)
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("is answered by tallygate\n", status.stdout)
+        self.assertIn("takes the socket at its next reload. `tallygate postfix enable-anvil`",
+                      status.stdout)
+        self.gate.ask_at_home("postfix", "enable-anvil")
+        status = self.gate.ask_at_home("postfix", "status")
+        self.assertIn("Postfix asks tallygate.\n", status.stdout)
+        self.assertNotIn("unrecognized", self.postfix.log())
+
     def test_tells_who_answers_while_we_serve_another_path(self):
         """A daemon with an anvil socket is not a daemon on this Postfix's socket."""
         self.start_gate(more='\n[anvil]\nsocket = "/run/anvil"\n')
