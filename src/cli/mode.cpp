@@ -35,7 +35,7 @@ const Verb mode_verb = {
     .arguments = {{"MODE", "mode", "observe: count alone; enforce: drop", Argument::Given::must,
                    check_mode},
                   {"--confirm SPAN", "confirm",
-                   "Go back to the mode before after 90s, 10m, 1h, unless `mode enforce` comes "
+                   "Go back after so long, 90s, 10m or 1h, unless `mode enforce` comes "
                    "until then",
                    Argument::Given::may, check_span}},
     .show = show,
