@@ -48,7 +48,7 @@ void check_request(const frontend::ControlRequest &request)
         check_json(frontend::count_json(*count, {}));
     }
     if (const auto *check = std::get_if<frontend::CheckRequest>(&request)) {
-        require(Address::parse(check->subject.address.text()));
+        require(static_cast<bool>(Address::parse(check->subject.address.text())));
         check_json(frontend::check_json(*check, {}, {}));
     }
     if (const auto *top = std::get_if<frontend::TopRequest>(&request))
