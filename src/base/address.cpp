@@ -105,11 +105,12 @@ Family Address::family() const
 Address Address::masked(unsigned length_bits) const
 {
     Address result = *this;
+    const unsigned whole_bytes = length_bits / 8;
 
-    for (unsigned i = 0; i < 16; i++) {
-        const unsigned kept = length_bits > i * 8 ? std::min(length_bits - i * 8, 8U) : 0;
-        result.bytes[i] &= static_cast<std::uint8_t>(0xff00U >> kept);
-    }
+    if (whole_bytes >= result.bytes.size())
+        return result;
+    result.bytes[whole_bytes] &= static_cast<std::uint8_t>(0xff00U >> length_bits % 8);
+    std::fill(result.bytes.begin() + whole_bytes + 1, result.bytes.end(), std::uint8_t{0});
     return result;
 }
 
