@@ -225,6 +225,27 @@ static __always_inline const struct tg_rules *find_rules(const struct weighing *
     return bpf_map_lookup_elem(&rules, &index);
 }
 
+/*
+ * The limit that keeps this newcomer out whatever else is known of it: its budget, one hot word, is
+ * used up by all together, and nobody needs to look for a claim in cold memory. 0: there is none.
+ */
+static __always_inline __u32 find_used_up(const struct weighing *syn)
+{
+    const struct tg_rules *found = find_rules(syn);
+    __u32 id = found && found->count ? found->together.limit : 0;
+    const struct tg_limit *limit;
+    const struct tg_budget *budget;
+
+    if (!found || !id)
+        return 0;
+    budget = find_budget(found->together.budget);
+    limit = bpf_map_lookup_elem(&limits, &id);
+    if (!limit || !budget ||
+        conforms(*(const volatile __u64 *)&budget->due_ns, limit->tolerance_ns, syn->now))
+        return 0;
+    return id;
+}
+
 /* All limits of a SYN, in one pass. Those of all together stand last, after the networks'. */
 __noinline int weigh(struct weighing *syn)
 {

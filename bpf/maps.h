@@ -110,6 +110,15 @@ struct {
     __type(value, struct tg_repeat);
 } repeats SEC(".maps");
 
+/* What waits on each CPU for the tables below. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct tg_batch);
+} batches SEC(".maps");
+
 /* Every SYN, forged or not: 67 MB that no flood makes larger. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

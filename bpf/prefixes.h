@@ -75,12 +75,17 @@ static __always_inline void add_to_ipv6_prefix(__u64 prefix, __u32 syn)
     *(volatile __u64 *)&bucket->syn[way] = syn;
 }
 
+static __always_inline void add_to_ipv4_prefix(__u64 prefix, __u32 syn)
+{
+    __u32 *counter = is_ipv4_prefix(prefix) ? find_ipv4_prefix(prefix) : NULL;
+
+    if (counter)
+        __sync_fetch_and_add(counter, syn);
+}
+
 static __always_inline void add_to_prefix(__u64 prefix, __u32 syn)
 {
-    __u32 *ipv4 = is_ipv4_prefix(prefix) ? find_ipv4_prefix(prefix) : NULL;
-
-    if (ipv4)
-        __sync_fetch_and_add(ipv4, syn);
-    else if (prefix & 1)
+    add_to_ipv4_prefix(prefix, syn);
+    if (prefix & 1)
         add_to_ipv6_prefix(prefix, syn);
 }

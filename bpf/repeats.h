@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "batches.h"
 #include "claims.h"
 #include "maps.h"
 #include "prefixes.h"
@@ -97,15 +98,27 @@ static __always_inline void move_prefix(struct tg_repeat *repeat)
     end_move(repeat);
 }
 
-/* One more SYN of this prefix. The second in a row gathers. Always 0. */
-__noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix)
+/* Is this prefix the one whose SYNs gather here? Then its next comes soon, from the same source
+ * perhaps, and its lines are in the cache. */
+static __always_inline bool is_gathering(const struct tg_repeat *repeat, __u64 prefix)
 {
-    if (repeat && repeat->prefix == prefix) {
+    return repeat && repeat->prefix == prefix;
+}
+
+/* One more SYN of this prefix. The second in a row gathers, the others wait. Always 0. */
+__noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix,
+                            const struct tg_waiting_syn *syn)
+{
+    if (is_gathering(repeat, prefix)) {
         if (++repeat->prefix_syn >= REPEATS_GATHERED_MAX)
             move_prefix(repeat);
         return 0;
     }
-    add_to_prefix(prefix, 1);
+    /* Of IPv6 the table may not have it, and who reads looks for it there first. */
+    if (!is_ipv4_prefix(prefix))
+        add_to_prefix(prefix, 1);
+    if (syn && (is_ipv4_prefix(prefix) || syn->bucket != NO_BUCKET))
+        let_wait(syn);
     if (!repeat)
         return 0;
     move_prefix(repeat);
@@ -141,10 +154,15 @@ static __always_inline bool is_still_rejected(struct tg_repeat *repeat,
 /* The client that `repeat` rejects has sent another SYN. */
 static __always_inline void count_repeat(struct tg_repeat *repeat, __u64 prefix)
 {
+    struct tg_waiting_syn syn;
+
     if (++repeat->rejected >= REPEATS_GATHERED_MAX)
         move_rejected(repeat);
-    if (repeat->prefix != prefix || repeat->prefix_syn + 1 >= REPEATS_GATHERED_MAX)
-        count_prefix(repeat, prefix);
-    else
+    if (is_gathering(repeat, prefix) && repeat->prefix_syn + 1 < REPEATS_GATHERED_MAX) {
         repeat->prefix_syn++;
+        return;
+    }
+    syn = (struct tg_waiting_syn){.key = source_key_of(&repeat->client, repeat->service),
+                                  .bucket = NO_BUCKET};
+    count_prefix(repeat, prefix, &syn);
 }

@@ -2,12 +2,13 @@
 /*
  * Proven sources: they finished a handshake, so they are who they say. Each has a slot until the
  * daemon gives it to another, which it does with those that stopped coming (slot_recycler.hpp). A
- * filter before the index spares those that never came the look into it.
+ * hint for its /16, and a filter before the index, spare those that never came the look into it.
  */
 #pragma once
 
 #include "addresses.h"
 #include "claims.h"
+#include "hints.h"
 #include "maps.h"
 
 #define NO_SLOT 0xffffffff
@@ -50,14 +51,28 @@ static __always_inline __u64 filter_bits(__u64 hash)
 /* The slot of a source, if it has proven itself before; else NO_SLOT. */
 static __always_inline __u32 find_proven(const struct tg_source_key *key, __u64 hash)
 {
-    const __u64 *word = find_filter(hash);
+    const __u64 *word;
     __u64 bits = filter_bits(hash);
     const __u32 *slot;
 
+    if (!is_hinted(TG_HINT_PROVEN, &key->addr))
+        return NO_SLOT;
+    word = find_filter(hash);
     if (!word || (*word & bits) != bits)
         return NO_SLOT;
     slot = bpf_map_lookup_elem(&source_index, key);
     return slot ? *slot : NO_SLOT;
+}
+
+/* Whoever finds a source in the index must find it here before. */
+static __always_inline void set_filter(const struct tg_source_key *key, __u64 hash)
+{
+    __u64 *word = find_filter(hash);
+    __u64 bits = filter_bits(hash);
+
+    set_hint(TG_HINT_PROVEN, &key->addr);
+    if (word && (*word & bits) != bits)
+        __sync_fetch_and_or(word, bits);
 }
 
 /* A slot that nobody uses: one given back, or the next that was never used. */
@@ -81,16 +96,13 @@ static __always_inline __u32 take_slot(void)
 static __always_inline __u32 prove_source(const struct tg_source_key *key)
 {
     const __u32 *known = bpf_map_lookup_elem(&source_index, key);
+    __u64 hash = hash_source(key);
     struct tg_source *source;
-    __u64 *filter, hash;
     __u32 slot;
 
-    hash = hash_source(key);
-    filter = find_filter(hash);
     if (known) {
         /* The daemon may just be making the filter anew, and not have seen this source. */
-        if (filter && (*filter & filter_bits(hash)) != filter_bits(hash))
-            __sync_fetch_and_or(filter, filter_bits(hash));
+        set_filter(key, hash);
         return *known;
     }
 
@@ -99,9 +111,7 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
     if (!source)
         return NO_SLOT;
 
-    /* First the filter: whoever finds the source in the index must find it. */
-    if (filter)
-        __sync_fetch_and_or(filter, filter_bits(hash));
+    set_filter(key, hash);
     source->key = *key;
     if (bpf_map_update_elem(&source_index, key, &slot, BPF_NOEXIST) == 0) {
         /* An exchange and not a store: the daemon must not see `used` before the key. */

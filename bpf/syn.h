@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A SYN: it adds to tallies, meets the lists and the limits, and makes no flow. What it costs
- * when every source is forged is two cold lines, its prefix's and its bucket's, which are on
- * their way at the same time.
+ * A SYN: it adds to tallies, meets the lists and the limits, and makes no flow. When every source
+ * is forged it needs nothing that is cold: whom a budget of all together keeps out is counted
+ * with its prefix and its claim later, with others (batches.h).
  */
 #pragma once
 
@@ -172,16 +172,15 @@ static __always_inline void remember_rejection(struct tg_repeat *repeat,
  * Lists first, then limits. What came of it is in the letter. A newcomer that is rejected gets no
  * claim: a flood above a budget pushes nobody out.
  */
-static __always_inline void decide(const struct tg_settings *settings, struct weighing *letter,
-                                   const struct tg_addr *client, struct sender *sender,
-                                   struct tg_claims *bucket)
+static __always_inline void decide(struct weighing *letter, const struct tg_listed *listed,
+                                   struct sender *sender, struct tg_claims *bucket)
 {
-    struct tg_listed listed = find_listed(settings, client);
-    bool allowed = is_allowed(&listed, letter->now);
+    bool allowed = is_allowed(listed, letter->now);
 
-    if (is_blocked(&listed, letter->now)) {
+    sender->way = bucket ? find_way(bucket, &sender->key) : NO_WAY;
+    if (is_blocked(listed, letter->now)) {
         letter->verdict = TG_DROP_BLOCKED;
-        letter->until_ns = listed.block_until_ns;
+        letter->until_ns = listed->block_until_ns;
     } else if (!allowed) {
         ask_limits(letter, sender, bucket);
     }
@@ -203,26 +202,46 @@ static __always_inline enum tg_verdict final_verdict(const struct weighing *lett
     return letter->dry_verdict ? would(letter->dry_verdict) : TG_PASS_SYN;
 }
 
+/*
+ * Is this newcomer kept out whatever its claim says? Then the letter says so, and the claim hears
+ * of it later. One whose prefix was here just now is judged by its claim: if that rejects it, it
+ * is for a reason of its own, and its next SYNs cost little.
+ */
+static __always_inline bool is_kept_out(struct weighing *letter, const struct tg_listed *listed)
+{
+    if (letter->proven || listed->allow_until_ns || listed->block_until_ns)
+        return false;
+    letter->limit = find_used_up(letter);
+    if (letter->limit)
+        letter->verdict = TG_DROP_SERVICE_RATE;
+    return letter->limit;
+}
+
+/* `waiting` is the SYN as it may have to wait for its claim. */
 static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *client,
                                                      const struct tg_settings *settings,
                                                      struct tg_repeat *repeat,
-                                                     const struct tg_source_key *key, __u64 now)
+                                                     struct tg_waiting_syn *waiting, __u64 now)
 {
+    const struct tg_source_key *key = &waiting->key;
     __u64 hash = hash_source(key);
-    struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask};
+    struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask, .way = NO_WAY};
     struct tg_claims *bucket = find_bucket(sender.bucket);
     struct weighing letter = {.key = *key, .ipv6 = is_ipv6(client), .now = now};
     /* Before the lists are asked: what changes meanwhile must end what is remembered here. */
     __u32 generation = *(const volatile __u32 *)&settings->generation;
     bool enforcing = is_enforcing(settings, now);
+    struct tg_listed listed = find_listed(settings, client);
     enum tg_verdict verdict;
 
-    sender.way = bucket ? find_way(bucket, key) : NO_WAY;
     sender.slot = find_proven(key, hash);
     sender.network = find_network(client);
     letter.network = sender.network;
     letter.proven = sender.slot != NO_SLOT;
-    decide(settings, &letter, client, &sender, bucket);
+    if (enforcing && !is_gathering(repeat, prefix_of(client)) && is_kept_out(&letter, &listed))
+        waiting->bucket = sender.bucket;
+    else
+        decide(&letter, &listed, &sender, bucket);
     verdict = final_verdict(&letter, enforcing);
 
     count_totals(key->service, letter.ipv6, sender.network, verdict);
@@ -237,7 +256,7 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
 __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
 {
     const struct tg_settings *settings = find_settings();
-    struct tg_source_key key;
+    struct tg_waiting_syn waiting;
     struct tg_repeat *repeat;
     enum tg_verdict verdict;
     __u64 prefix;
@@ -253,9 +272,9 @@ __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
     }
     if (is_bogon(&facts->ends, facts->ipv6))
         return TG_PASS_BOGON;
-    fetch_prefix(prefix);
-    key = source_key_of(&facts->ends.client, service);
-    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &key, now_ns());
-    count_prefix(repeat, prefix);
+    waiting = (struct tg_waiting_syn){.key = source_key_of(&facts->ends.client, service),
+                                      .bucket = NO_BUCKET};
+    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &waiting, now_ns());
+    count_prefix(repeat, prefix, &waiting);
     return verdict;
 }

@@ -13,8 +13,9 @@
  *     tallies.h   services and networks       sources.h   sources that have proven themselves
  *     tunnels.h   what a balancer sends us    prefixes.h  SYNs of every /24, exact
  *     pending.h   which ACK proves            repeats.h   what gathers on one CPU
- *     flows.h     open, follow, close         injected.h  what replay puts for the machine
- *     maps.h      every table                 abi.h       every layout the daemon shares
+ *     flows.h     open, follow, close         batches.h   what waits there for the tables
+ *     maps.h      every table                 injected.h  what replay puts for the machine
+ *     hints.h     is a table worth a look     abi.h       every layout the daemon shares
  *
  * Beside the packets, run by the daemon: reconcile.bpf.c compares the flows with the kernel's
  * sockets, explain.bpf.c tells what would happen to a SYN.

@@ -20,7 +20,7 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 5
+#define TG_ABI_VERSION 6
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
@@ -33,6 +33,7 @@
 #define TG_NETWORK_STEPS_MAX 8 /* up from a network to those around it */
 #define TG_BUDGETS_MAX 4096
 #define TG_REPEATS 64 /* slots of each CPU, a power of two */
+#define TG_BATCH_SYNS 32
 
 /* IPv6, or IPv4 mapped into ::ffff:0:0/96, so that one table serves both families. */
 struct tg_addr {
@@ -182,9 +183,10 @@ TG_ABI_SIZE(struct tg_listed, 16);
 enum tg_hint {
     TG_HINT_NETWORKS,
     TG_HINT_LISTS,
+    TG_HINT_PROVEN,
     TG_HINT_COUNT,
 };
-#define TG_HINT_BITS 131072 /* of one trie: IPv4's first */
+#define TG_HINT_BITS 131072 /* of one table: IPv4's first */
 #define TG_HINT_WORDS (TG_HINT_BITS / 64)
 #define TG_HINT_IPV6_SHIFT 16
 #define TG_HINT_IPV6_MULTIPLIER 0x9e3779b1U /* the hash is its product's upper half */
@@ -238,7 +240,10 @@ struct tg_rules {
     __u32 count;
     __u32 network_limits; /* 1: some network's limit is for this service */
     struct tg_rule rules[TG_RULES_MAX];
-    __u64 reserved[7];
+    /* The one of them that, of all together, may reject a newcomer before anything else is asked;
+     * its limit is 0: none may. Counts only while `count` is not 0. */
+    struct tg_rule together;
+    __u64 reserved[6];
 };
 TG_ABI_SIZE(struct tg_rules, 128);
 
@@ -338,6 +343,26 @@ struct tg_repeat {
     __u8 reserved;
 };
 TG_ABI_SIZE(struct tg_repeat, 64);
+
+/* A SYN that its prefix has not heard of. */
+struct tg_waiting_syn {
+    struct tg_source_key key;
+    __u32 bucket; /* of claims: there its source, if it has a way, has not heard of its drop either;
+                     all ones: that is done */
+};
+TG_ABI_SIZE(struct tg_waiting_syn, 24);
+
+/*
+ * SYNs of one CPU that go into the tables together, when there are enough of them: their lines,
+ * which are cold, come at the same time then. `sequence` is odd while they move.
+ */
+struct tg_batch {
+    __u32 sequence;
+    __u32 count;
+    __u64 reserved[7];
+    struct tg_waiting_syn syns[TG_BATCH_SYNS];
+};
+TG_ABI_SIZE(struct tg_batch, 832);
 
 /*
  * A proven source's slot: one cache line, mapped by the daemon and read without a system

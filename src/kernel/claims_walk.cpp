@@ -2,6 +2,7 @@
 #include "kernel/claims_walk.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -26,6 +27,12 @@ Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
     if (!claims)
         return claims.error();
     return ClaimsWalk{std::move(*claims)};
+}
+
+bool ClaimsWalk::is_of(const Residual &residual, const Told &way)
+{
+    return residual.source.service == way.service &&
+           std::memcmp(&residual.source.addr, &way.source, sizeof(way.source)) == 0;
 }
 
 bool ClaimsWalk::is_same_source(const Told &one, const Told &other)
@@ -82,33 +89,80 @@ void ClaimsWalk::tell(std::uint32_t place, const Told &now, const ChangeSink &si
           .claimed = true});
 }
 
+/// Of all that some buckets hold: another one if anything of it has changed. Four sums side by
+/// side, because each step of one waits for the step before.
+std::uint64_t ClaimsWalk::fingerprint(std::uint32_t first, std::uint32_t end) const
+{
+    constexpr std::uint64_t multiplier = 0x9e3779b97f4a7c15;
+    constexpr std::size_t words = sizeof(tg_claims) / sizeof(std::uint64_t);
+    std::array<std::uint64_t, 4> sums{1, 2, 3, 4};
+
+    for (auto bucket = first; bucket < end; bucket++) {
+        std::array<std::uint64_t, words> held;
+        std::memcpy(held.data(), const_cast<const tg_claims *>(&claims_[bucket]), sizeof(held));
+        for (std::size_t i = 0; i < words; i++) {
+            auto &sum = sums[i % sums.size()];
+            sum = (sum ^ sum >> 32 ^ held[i]) * multiplier;
+        }
+    }
+    std::uint64_t all = 0;
+    for (const auto sum : sums)
+        all = (all ^ all >> 32 ^ sum) * multiplier;
+    return all;
+}
+
+/// What changes while the ways are read has another fingerprint at the next look.
+void ClaimsWalk::look_at_group(std::uint32_t group, const ChangeSink &sink)
+{
+    const auto first = group * group_buckets;
+    const auto end = std::min(claims_.entries_max() - first, group_buckets) + first;
+    const auto now = fingerprint(first, end);
+
+    if (now == looked_at_[group])
+        return;
+    for (auto place = first * TG_BUCKET_WAYS; place < end * TG_BUCKET_WAYS; place++)
+        if (const auto way = read(place))
+            tell(place, *way, sink);
+    looked_at_[group] = now;
+}
+
 bool ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink)
 {
-    const auto buckets = std::max(entries / TG_BUCKET_WAYS, 1U);
-    const auto end = std::min(claims_.entries_max() - next_bucket_, buckets) + next_bucket_;
+    const auto groups = static_cast<std::uint32_t>(looked_at_.size());
+    const auto some = std::max(entries / TG_BUCKET_WAYS / group_buckets, 1U);
+    const auto end = std::min(groups - next_group_, some) + next_group_;
 
-    for (auto place = next_bucket_ * TG_BUCKET_WAYS; place < end * TG_BUCKET_WAYS; place++)
-        if (const auto now = read(place))
-            tell(place, *now, sink);
-    next_bucket_ = end == claims_.entries_max() ? 0 : end;
-    return next_bucket_ == 0;
+    for (; next_group_ < end; next_group_++)
+        look_at_group(next_group_, sink);
+    if (next_group_ < groups)
+        return false;
+    next_group_ = 0;
+    return true;
+}
+
+/// Where a source that is not proven has its way, by what is held back of it.
+std::optional<std::uint32_t> ClaimsWalk::place_of(const Residual &residual) const
+{
+    if (residual.rejected == 0 || residual.is_proven)
+        return std::nullopt;
+    if (residual.place < told_.size())
+        return residual.place;
+    if (residual.bucket >= claims_.entries_max())
+        return std::nullopt;
+    const auto first = residual.bucket * TG_BUCKET_WAYS;
+    for (auto place = first; place < first + TG_BUCKET_WAYS; place++)
+        if (const auto way = read(place); way && is_of(residual, *way))
+            return place;
+    return std::nullopt;
 }
 
 void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
 {
-    const auto place_of = [this](const Residual &residual) -> std::optional<std::uint32_t> {
-        if (residual.rejected == 0 || residual.is_proven || residual.place >= told_.size())
-            return std::nullopt;
-        return residual.place;
-    };
-    const auto is_of = [](const Residual &residual, const Told &way) {
-        return residual.source.service == way.service &&
-               std::memcmp(&residual.source.addr, &way.source, sizeof(way.source)) == 0;
-    };
     tell_with_residuals(
-        repeats, place_of,
-        [&](const Residual &residual) -> std::optional<Told> {
-            const auto way = read(residual.place);
+        repeats, [this](const Residual &residual) { return place_of(residual); },
+        [this](const Residual &residual) -> std::optional<Told> {
+            const auto place = place_of(residual);
+            const auto way = place ? read(*place) : std::nullopt;
             return way && is_of(residual, *way) ? way : std::nullopt;
         },
         [&](Told &sum, const Residual &residual) {

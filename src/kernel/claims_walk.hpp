@@ -49,17 +49,26 @@ private:
     };
 
     explicit ClaimsWalk(MappedArray<tg_claims> claims)
-        : claims_(std::move(claims)), told_(std::size_t{claims_.entries_max()} * TG_BUCKET_WAYS)
+        : claims_(std::move(claims)), told_(std::size_t{claims_.entries_max()} * TG_BUCKET_WAYS),
+          looked_at_((claims_.entries_max() + group_buckets - 1) / group_buckets)
     {
     }
 
+    /// Buckets that are looked at together, or not at all.
+    static constexpr std::uint32_t group_buckets = 64;
+
+    std::uint64_t fingerprint(std::uint32_t first, std::uint32_t end) const;
+    void look_at_group(std::uint32_t group, const ChangeSink &sink);
     std::optional<Told> read(std::uint32_t place) const;
+    std::optional<std::uint32_t> place_of(const Residual &residual) const;
     void tell(std::uint32_t place, const Told &now, const ChangeSink &sink);
+    static bool is_of(const Residual &residual, const Told &way);
     static bool is_same_source(const Told &one, const Told &other);
 
     MappedArray<tg_claims> claims_;
-    ZeroedArray<Told> told_; ///< by place: bucket * TG_BUCKET_WAYS + way
-    std::uint32_t next_bucket_ = 0;
+    ZeroedArray<Told> told_;               ///< by place: bucket * TG_BUCKET_WAYS + way
+    std::vector<std::uint64_t> looked_at_; ///< by group: its fingerprint at the last look
+    std::uint32_t next_group_ = 0;
 };
 
 } // namespace tallygate::kernel

@@ -380,14 +380,7 @@ void KernelGate::resume(const core::Told &told, const LiveSink &sink)
     parts_.sources.resume(told.slots, sink);
     parts_.claims.resume(told.claims);
     // Nobody can say how far their windows go: they begin anew.
-    skip_prefixes();
-}
-
-/// With what the CPUs hold back of them, which would be news when it moves.
-void KernelGate::skip_prefixes()
-{
-    parts_.prefixes.skip_to_present();
-    parts_.prefixes.walk_repeats(parts_.repeats, [](const Block &, std::uint64_t) {});
+    parts_.prefixes.skip_to_present(parts_.repeats);
 }
 
 void KernelGate::skip_to_present(const LiveSink &sink)
@@ -397,7 +390,7 @@ void KernelGate::skip_to_present(const LiveSink &sink)
     const ChangeSink nobody = [](const core::SourceChange &) {};
     parts_.sources.walk_repeats(parts_.repeats, nobody);
     parts_.claims.walk_repeats(parts_.repeats, nobody);
-    skip_prefixes();
+    parts_.prefixes.skip_to_present(parts_.repeats);
 }
 
 bool KernelGate::refresh(const Block &block)

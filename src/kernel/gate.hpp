@@ -173,7 +173,6 @@ private:
     void remember(const core::ProvenSources &sources);
     void apply_settings(const GateOptions &options);
     void renew_lease();
-    void skip_prefixes();
     void end_rejections();
     void note_recycled(const Result<void> &done);
     void note_lists();

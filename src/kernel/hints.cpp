@@ -60,26 +60,26 @@ std::vector<std::uint64_t> HintCounts::words() const
     return words;
 }
 
-Result<HintTable> HintTable::open(int fd, tg_hint trie)
+Result<HintTable> HintTable::open(int fd, tg_hint table)
 {
-    auto table = MappedArray<std::uint64_t>::open(fd, "hints");
-    if (!table)
-        return table.error();
-    return HintTable{std::move(*table), trie};
+    auto hints = MappedArray<std::uint64_t>::open(fd, "hints");
+    if (!hints)
+        return hints.error();
+    return HintTable{std::move(*hints), table};
 }
 
 void HintTable::add(const std::vector<std::uint64_t> &words) const
 {
     for (std::uint32_t i = 0; i < TG_HINT_WORDS; i++)
-        if ((table_[first_ + i] & words[i]) != words[i])
-            table_[first_ + i] = table_[first_ + i] | words[i];
+        if ((hints_[first_ + i] & words[i]) != words[i])
+            __atomic_fetch_or(&hints_[first_ + i], words[i], __ATOMIC_SEQ_CST);
 }
 
 void HintTable::replace(const std::vector<std::uint64_t> &words) const
 {
     for (std::uint32_t i = 0; i < TG_HINT_WORDS; i++)
-        if (table_[first_ + i] != words[i])
-            table_[first_ + i] = words[i];
+        if (hints_[first_ + i] != words[i])
+            hints_[first_ + i] = words[i];
 }
 
 } // namespace tallygate::kernel

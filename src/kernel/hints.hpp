@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Hints: a bit that is not set spares a packet the look into a trie. The bit of a block must be
-// set before the trie holds it, and may go when the trie holds it no more.
+// Hints: a bit that is not set spares a packet the look into a trie, or the filter of the proven
+// sources. The bit of a block must be set before the table holds it, and may go when the table
+// holds it no more.
 #pragma once
 
 #include <tallygate/abi.h>
@@ -31,11 +32,11 @@ private:
     std::vector<std::uint32_t> counts_;
 };
 
-/// The bits of one trie in the gate's table, which is mapped.
+/// The bits of one table in the gate's own, which is mapped.
 class HintTable {
 public:
     /// `fd` is that of the map `hints`.
-    static Result<HintTable> open(int fd, tg_hint trie);
+    static Result<HintTable> open(int fd, tg_hint table);
 
     /// Sets what is set in `words`; the rest stays.
     void add(const std::vector<std::uint64_t> &words) const;
@@ -43,12 +44,12 @@ public:
     void replace(const std::vector<std::uint64_t> &words) const;
 
 private:
-    HintTable(MappedArray<std::uint64_t> table, tg_hint trie)
-        : table_(std::move(table)), first_(static_cast<std::uint32_t>(trie) * TG_HINT_WORDS)
+    HintTable(MappedArray<std::uint64_t> hints, tg_hint table)
+        : hints_(std::move(hints)), first_(static_cast<std::uint32_t>(table) * TG_HINT_WORDS)
     {
     }
 
-    MappedArray<std::uint64_t> table_;
+    MappedArray<std::uint64_t> hints_;
     std::uint32_t first_;
 };
 

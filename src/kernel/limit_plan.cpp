@@ -269,8 +269,34 @@ private:
             }
             plan_.rules[index].count = static_cast<std::uint32_t>(rules.size());
             std::ranges::copy(rules, plan_.rules[index].rules);
+            plan_.rules[index].together = find_together(index, rules);
         }
         return {};
+    }
+
+    /// The tightest limit of all together that may keep a newcomer out before anything else is
+    /// asked. None beside a dry run, which tells of newcomers that others reject, too.
+    tg_rule find_together(std::size_t index, const std::vector<tg_rule> &rules) const
+    {
+        tg_rule found{};
+
+        if (has_dry_run(index / TG_FAMILY_COUNT))
+            return found;
+        for (const auto &rule : rules) {
+            const auto &limit = plan_.limits[rule.limit];
+            if (rule.scope == TG_SCOPE_ALL && limit.who != TG_WHO_PROVEN &&
+                limit.interval_ns > plan_.limits[found.limit].interval_ns)
+                found = rule;
+        }
+        return found;
+    }
+
+    bool has_dry_run(std::size_t service) const
+    {
+        return std::ranges::any_of(plan_.limits, [service](const tg_limit &limit) {
+            return limit.action == TG_LIMIT_COUNT &&
+                   (limit.services[service / 64] >> service % 64 & 1) != 0;
+        });
     }
 
     std::string service_name(std::size_t index) const

@@ -12,7 +12,6 @@
 namespace tallygate::kernel {
 namespace {
 
-constexpr std::uint64_t is_ipv4_bit = 2; ///< in the word of a prefix, see bpf/prefixes.h
 constexpr std::uint64_t hash_multiplier = 0x9e3779b97f4a7c15;
 constexpr unsigned ipv4_prefix_bits = 96 + 24;
 constexpr unsigned ipv6_prefix_bits = 48;
@@ -35,20 +34,6 @@ Block ipv6_block(std::uint64_t prefix)
     for (std::size_t i = 0; i < 6; i++)
         address.bytes[i] = static_cast<std::uint8_t>(prefix >> (56 - 8 * i));
     return Block{address, ipv6_prefix_bits};
-}
-
-/// The word of the prefix that an address is in, as prefix_of() in bpf/prefixes.h.
-std::uint64_t word_of(const Address &address)
-{
-    std::uint64_t word = 0;
-    if (address.is_ipv4()) {
-        for (std::size_t i = 12; i < 15; i++)
-            word = word << 8 | address.bytes[i];
-        return word << 8 | is_ipv4_bit;
-    }
-    for (std::size_t i = 0; i < 6; i++)
-        word = word << 8 | address.bytes[i];
-    return word << 16 | 1;
 }
 
 std::uint32_t number_of(std::uint64_t word)
@@ -210,7 +195,7 @@ bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
 
     if (missing_bits >= 32 || 1U << missing_bits > (is_ipv4 ? prefixes_max : 1))
         return false;
-    const auto first = word_of(block.first());
+    const auto first = prefix_word(block.first());
     if (is_ipv4) {
         const auto number = number_of(first);
         for (std::uint32_t i = 0; i < 1U << missing_bits; i++)
@@ -222,15 +207,17 @@ bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
     return true;
 }
 
-void PrefixWalk::skip_to_present()
+void PrefixWalk::skip_to_present(const RepeatsReader &repeats)
 {
+    const PrefixSink nobody = [](const Block &, std::uint64_t) {};
+
     for (std::uint32_t number = 0; number < 2 * ipv4_.entries_max(); number++)
         if (const auto syn = counted_of(number); syn != told_of(number))
             told_of(number) = syn;
     // Twice: a prefix is told when it is met again.
     for (std::uint32_t i = 0; i < 2 * ipv6_.entries_max() * TG_BUCKET_WAYS; i++)
-        look_at_ipv6(i % static_cast<std::uint32_t>(told_ipv6_.size()),
-                     [](const Block &, std::uint64_t) {});
+        look_at_ipv6(i % static_cast<std::uint32_t>(told_ipv6_.size()), nobody);
+    walk_repeats(repeats, nobody);
 }
 
 } // namespace tallygate::kernel

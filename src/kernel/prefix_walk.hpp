@@ -42,9 +42,10 @@ public:
     bool walk_block(const Block &block, std::uint32_t prefixes_max, const RepeatsReader &repeats,
                     const PrefixSink &sink);
 
-    /// Takes what is counted for told. Before the first walk. There is no going on where another
-    /// walk was: what it was told is as large as the table.
-    void skip_to_present();
+    /// Takes what is counted for told, with what the CPUs hold back, which would be news when it
+    /// moves. Before the first walk. There is no going on where another walk was: what it was told
+    /// is as large as the table.
+    void skip_to_present(const RepeatsReader &repeats);
 
 private:
     /// A way of the IPv6 table as it was told last.

@@ -194,6 +194,7 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.rates, buckets(sizes.rates_max)},
         {maps.ipv6_prefixes, buckets(sizes.ipv6_prefixes_max)},
         {maps.repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS},
+        {maps.batches, static_cast<std::uint32_t>(libbpf_num_possible_cpus())},
         {maps.flows, sizes.flows_max},
         {maps.pending, buckets(sizes.pending_max, TG_PENDING_WAYS)},
         // And the place of IPv4, see networks.cpp; and one that kernels before 6.13 ask for when

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "kernel/constants.hpp"
+#include "kernel/convert.hpp"
+#include "kernel/hints.hpp"
 #include "kernel/map_view.hpp"
 
 namespace tallygate::kernel {
@@ -49,6 +51,21 @@ std::vector<std::uint64_t> filter_of(const MappedArray<tg_source> &sources, std:
     return words;
 }
 
+std::vector<std::uint64_t> hints_of(const MappedArray<tg_source> &sources, std::uint32_t used)
+{
+    HintCounts counts;
+
+    for (std::uint32_t slot = 0; slot < used; slot++) {
+        if (sources[slot].used == 0)
+            continue;
+        tg_addr addr;
+        for (std::size_t i = 0; i < 4; i++)
+            addr.words[i] = sources[slot].key.addr.words[i];
+        counts.add(Block{to_address(addr), 128});
+    }
+    return counts.words();
+}
+
 } // namespace
 
 Result<void> rebuild_proven_filter(const Program &program)
@@ -68,11 +85,17 @@ Result<void> rebuild_proven_filter(const Program &program)
         const std::uint64_t reached = (*progress)[0].sources_high_water;
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(reached, sources->entries_max()));
     };
+    const auto hints = HintTable::open(program.map_fd("hints"), TG_HINT_PROVEN);
+    if (!hints)
+        return hints.error();
+
+    hints->replace(hints_of(*sources, used()));
     auto words = filter_of(*sources, used(), program.constants());
     for (std::uint32_t i = 0; i < words.size() && i < filter->entries_max(); i++)
         if ((*filter)[i] != words[i])
             __atomic_store_n(&(*filter)[i], words[i], __ATOMIC_SEQ_CST);
     // Who came since the first look.
+    hints->add(hints_of(*sources, used()));
     words = filter_of(*sources, used(), program.constants());
     for (std::uint32_t i = 0; i < words.size() && i < filter->entries_max(); i++)
         if (((*filter)[i] & words[i]) != words[i])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/repeats.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "kernel/convert.hpp"
@@ -28,14 +29,44 @@ std::optional<Residual> read_once(const volatile tg_repeat &repeat)
     return residual;
 }
 
+/// A SYN of a batch. Its IPv6 prefix has heard of it, its claim perhaps not.
+Residual residual_of(const tg_waiting_syn &syn)
+{
+    const auto address = to_address(syn.key.addr);
+    const bool is_rejected = syn.bucket != Residual::no_bucket;
+    return {.prefix = prefix_word(address),
+            .prefix_syn = address.is_ipv4() ? 1U : 0U,
+            .source = syn.key,
+            .place = RepeatsReader::no_place,
+            .bucket = syn.bucket,
+            .rejected = is_rejected ? 1U : 0U};
+}
+
 } // namespace
+
+std::uint64_t prefix_word(const Address &address)
+{
+    std::uint64_t word = 0;
+    if (address.is_ipv4()) {
+        for (std::size_t i = 12; i < 15; i++)
+            word = word << 8 | address.bytes[i];
+        return word << 8 | is_ipv4_bit;
+    }
+    for (std::size_t i = 0; i < 6; i++)
+        word = word << 8 | address.bytes[i];
+    return word << 16 | 1;
+}
 
 Result<RepeatsReader> RepeatsReader::open(const Program &program)
 {
     auto repeats = MappedArray<tg_repeat>::open(program.map_fd("repeats"), "repeats");
     if (!repeats)
         return repeats.error();
-    return RepeatsReader{std::move(*repeats), program.constants().ipv6_source_mask};
+    auto batches = MappedArray<tg_batch>::open(program.map_fd("batches"), "batches");
+    if (!batches)
+        return batches.error();
+    return RepeatsReader{std::move(*repeats), std::move(*batches),
+                         program.constants().ipv6_source_mask};
 }
 
 /// As source_key_of() in bpf/sources.h.
@@ -59,7 +90,29 @@ std::vector<Residual> RepeatsReader::read() const
         residual->source = cut_to_source(residual->source);
         found.push_back(*residual);
     }
+    for (std::uint32_t cpu = 0; cpu < batches_.entries_max(); cpu++)
+        read_batch(batches_[cpu], found);
     return found;
+}
+
+/// All of a batch, or nothing of one that is just moving.
+void RepeatsReader::read_batch(const volatile tg_batch &batch, std::vector<Residual> &found) const
+{
+    const auto sequence = __atomic_load_n(&batch.sequence, __ATOMIC_ACQUIRE);
+    const auto count = __atomic_load_n(&batch.count, __ATOMIC_ACQUIRE);
+    const auto before = found.size();
+
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(count, TG_BATCH_SYNS); i++) {
+        tg_waiting_syn syn{};
+        for (std::size_t word = 0; word < 4; word++)
+            syn.key.addr.words[word] = batch.syns[i].key.addr.words[word];
+        syn.key.service = batch.syns[i].key.service;
+        syn.bucket = batch.syns[i].bucket;
+        found.push_back(residual_of(syn));
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (sequence % 2 != 0 || batch.sequence != sequence)
+        found.resize(before);
 }
 
 } // namespace tallygate::kernel

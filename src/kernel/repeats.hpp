@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// What gathers on each CPU before it goes into the tables (bpf/repeats.h). A sum that a table has
-// is read before what is still on its way there, so that nothing is counted twice while it moves;
-// and who tells differences tells them of the largest sum so far, because what moves is missing
-// for a moment.
+// What gathers on each CPU before it goes into the tables (bpf/repeats.h, bpf/batches.h). A sum
+// that a table has is read before what is still on its way there, so that nothing is counted twice
+// while it moves; and who tells differences tells them of the largest sum so far, because what
+// moves is missing for a moment.
 #pragma once
 
 #include <tallygate/abi.h>
@@ -13,11 +13,18 @@
 #include <map>
 #include <vector>
 
+#include "base/address.hpp"
 #include "base/result.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program.hpp"
 
 namespace tallygate::kernel {
+
+/// In the word of a prefix, see bpf/prefixes.h.
+inline constexpr std::uint64_t is_ipv4_bit = 2;
+
+/// The word of the prefix that an address is in, as prefix_of() in bpf/prefixes.h.
+std::uint64_t prefix_word(const Address &address);
 
 /// What one CPU holds back of one source or prefix.
 struct Residual {
@@ -25,8 +32,12 @@ struct Residual {
     std::uint32_t prefix_syn = 0;
     tg_source_key source{};
     std::uint32_t place = 0; ///< of the source, as in tg_repeat
+    /// Of claims: there its source may have a place, which is not known yet.
+    std::uint32_t bucket = no_bucket;
     bool is_proven = false;
     std::uint32_t rejected = 0;
+
+    static constexpr std::uint32_t no_bucket = ~std::uint32_t{0};
 };
 
 class RepeatsReader {
@@ -40,14 +51,18 @@ public:
     std::vector<Residual> read() const;
 
 private:
-    RepeatsReader(MappedArray<tg_repeat> repeats, std::array<__be32, 2> ipv6_source_mask)
-        : repeats_(std::move(repeats)), ipv6_source_mask_(ipv6_source_mask)
+    RepeatsReader(MappedArray<tg_repeat> repeats, MappedArray<tg_batch> batches,
+                  std::array<__be32, 2> ipv6_source_mask)
+        : repeats_(std::move(repeats)), batches_(std::move(batches)),
+          ipv6_source_mask_(ipv6_source_mask)
     {
     }
 
     tg_source_key cut_to_source(tg_source_key client) const;
+    void read_batch(const volatile tg_batch &batch, std::vector<Residual> &found) const;
 
     MappedArray<tg_repeat> repeats_;
+    MappedArray<tg_batch> batches_;
     std::array<__be32, 2> ipv6_source_mask_;
 };
 

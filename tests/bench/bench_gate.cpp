@@ -84,6 +84,7 @@ Result<BenchGate> BenchGate::load(const Fill &fill)
         return Error::system("open the programs");
     const auto repeats = static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS;
     bpf_map__set_max_entries(gate.skeleton_->maps.repeats, repeats);
+    bpf_map__set_max_entries(gate.skeleton_->maps.batches, repeats / TG_REPEATS);
     if (gate_bench::load(gate.skeleton_.get()) != 0)
         return Error::system("load the programs");
     if (auto done = gate.configure(fill); !done)
@@ -155,6 +156,7 @@ Result<void> BenchGate::set_limits()
     both.count = 2;
     both.rules[0] = source_rule();
     both.rules[1] = total_rule();
+    both.together = total_rule();
     one.count = 1;
     one.rules[0] = source_rule();
     const std::uint32_t ipv4_of_limited = limited * TG_FAMILY_COUNT + TG_FAMILY_IPV4;

@@ -29,6 +29,7 @@ struct Settings {
     std::uint32_t rounds = 9;
     std::uint32_t entries = 1'000'000; ///< proven sources and half as many flows
     int cpu = 1;
+    std::string only; ///< rows whose name and senders hold this
     bool json = false;
 };
 
@@ -193,7 +194,13 @@ Result<Table> measure(const Fill &fill, const Settings &settings)
         return claimed.error();
 
     Table table{.fill = fill, .claims_percent = *claimed};
-    const auto rows = rows_of(gate->skeleton());
+    auto rows = rows_of(gate->skeleton());
+    std::erase_if(rows, [&](const Row &row) {
+        const auto name = std::string(row.name) + ", " + row.senders_name;
+        return name.find(settings.only) == std::string::npos;
+    });
+    if (rows.empty())
+        return Error{"no row has " + settings.only + " in its name"};
     if (auto done = use_up_bursts(*gate, rows); !done)
         return done.error();
     if (auto done = measure_rows(*gate, rows, settings, table); !done)
@@ -328,6 +335,7 @@ int main(int argc, char **argv)
     app.add_option("--rounds", settings.rounds, "runs of each row")->check(CLI::PositiveNumber);
     app.add_option("--entries", settings.entries, "proven sources in filled tables");
     app.add_option("--cpu", settings.cpu, "the CPU to run on");
+    app.add_option("--only", settings.only, "rows whose name, senders hold this");
     app.add_flag("--json", settings.json, "one object instead of a table");
     CLI11_PARSE(app, argc, argv);
 

@@ -101,26 +101,6 @@ protected:
         return {.claims_max = 16, .ipv6_prefixes_max = 16, .prefix_pairs = TG_PREFIX_PAIRS};
     }
 
-    std::uint64_t prefix_syn(const std::string &address)
-    {
-        const auto addr = to_addr(address);
-        const auto number = ntohl(addr.words[3]) >> 8;
-        return get<tg_prefix_pair>(maps().prefixes, number / 2)->syn[number % 2] +
-               gathered(std::uint64_t{number} << 8 | 2);
-    }
-
-    /// What waits on the CPUs.
-    std::uint64_t gathered(std::uint64_t prefix)
-    {
-        std::uint64_t sum = 0;
-        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
-            const auto repeat = *get<tg_repeat>(maps().repeats, i);
-            if (repeat.prefix == prefix)
-                sum += repeat.prefix_syn;
-        }
-        return sum;
-    }
-
     std::uint64_t ipv6_prefixes_syn()
     {
         std::uint64_t sum = 0;

@@ -199,6 +199,68 @@ TEST_F(Claims, TellWhatACpuHoldsBackOnce)
     EXPECT_EQ(ledger.of("192.0.2.1").dropped, 43U);
 }
 
+TEST_F(Claims, TellWhatWaitsInABatchOnce)
+{
+    auto walk = open_claims();
+    const auto repeats = open_repeats();
+    ToldLedger ledger;
+    for (const char *source : {"192.0.2.1", "192.0.2.2"})
+        traffic().send_syn(source);
+    walk_round(walk, ledger);
+
+    const auto bucket = find_claim("192.0.2.1").value() / TG_BUCKET_WAYS;
+    const auto waiting = [bucket](const std::string &source) {
+        tg_waiting_syn syn{};
+        syn.key.addr = kernel::from_address(address(source));
+        syn.key.service = smtp;
+        syn.bucket = bucket;
+        return syn;
+    };
+    tg_batch batch{};
+    batch.count = 3;
+    batch.syns[0] = waiting("192.0.2.1");
+    batch.syns[1] = waiting("203.0.113.1"); // has no claim
+    batch.syns[2] = waiting("192.0.2.2");   // whose claim has heard of it
+    batch.syns[2].bucket = ~std::uint32_t{0};
+    batch.syns[3] = waiting("192.0.2.1"); // moved long ago
+    put("batches", 0U, batch);
+    for (int i = 0; i < 2; i++)
+        walk.walk_repeats(repeats, ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 2U);
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 1U);
+    EXPECT_EQ(ledger.of("192.0.2.2").syn, 1U);
+    EXPECT_EQ(ledger.of("203.0.113.1").syn, 0U);
+
+    batch.sequence = 1; // it moves
+    batch.count = 4;
+    put("batches", 0U, batch);
+    walk.walk_repeats(repeats, ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 2U);
+    batch.sequence = 2;
+    batch.count = 0;
+    put("batches", 0U, batch);
+    change("192.0.2.1", [](tg_addr &, tg_claim_state &state) {
+        state.syn += 1;
+        state.dropped += 1;
+    });
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 2U);
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 1U);
+}
+
+TEST_F(Claims, TellAWayThatHasAnotherOwnerAndElseTheSame)
+{
+    auto walk = open_claims();
+    ToldLedger ledger;
+    traffic().send_syn("192.0.2.1");
+    walk_round(walk, ledger);
+    change("192.0.2.1", [](tg_addr &source, tg_claim_state &) {
+        source = kernel::from_address(address("192.0.2.9"));
+    });
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.9").syn, 1U);
+}
+
 struct HeldBack {
     const char *name;
     void (*spoil)(tg_repeat &repeat);

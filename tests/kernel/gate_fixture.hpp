@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -289,6 +290,47 @@ protected:
         return found;
     }
 
+    /// SYNs of an IPv4 /24, with those that wait on the CPUs.
+    std::uint64_t prefix_syn(const std::string &address)
+    {
+        const auto number = ntohl(to_addr(address).words[3]) >> 8;
+        return get<tg_prefix_pair>(maps().prefixes, number / 2)->syn[number % 2] +
+               gathered(std::uint64_t{number} << 8 | 2);
+    }
+
+    /// What waits on the CPUs for a prefix, by its word.
+    std::uint64_t gathered(std::uint64_t prefix)
+    {
+        const auto all = gathered_by_prefix();
+        const auto found = all.find(prefix);
+        return found == all.end() ? 0 : found->second;
+    }
+
+    std::map<std::uint64_t, std::uint64_t> gathered_by_prefix()
+    {
+        std::map<std::uint64_t, std::uint64_t> syns;
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
+            const auto repeat = *get<tg_repeat>(maps().repeats, i);
+            syns[repeat.prefix] += repeat.prefix_syn;
+        }
+        for (const auto &waiting : waiting_syns())
+            if (ntohl(waiting.key.addr.words[2]) == 0xffff)
+                syns[std::uint64_t{ntohl(waiting.key.addr.words[3])} >> 8 << 8 | 2]++;
+        return syns;
+    }
+
+    /// The SYNs of all batches.
+    std::vector<tg_waiting_syn> waiting_syns()
+    {
+        std::vector<tg_waiting_syn> all;
+        for (std::uint32_t cpu = 0; cpu < bpf_map__max_entries(maps().batches); cpu++) {
+            const auto batch = *get<tg_batch>(maps().batches, cpu);
+            EXPECT_EQ(batch.sequence % 2, 0u);
+            all.insert(all.end(), batch.syns, batch.syns + batch.count);
+        }
+        return all;
+    }
+
     std::size_t flows() { return count_entries<tg_flow_key>(maps().flows); }
     std::size_t claims()
     {
@@ -398,7 +440,9 @@ private:
         resize(maps().ipv6_prefixes, sizes.ipv6_prefixes_max / TG_BUCKET_WAYS);
         resize(maps().prefixes, sizes.prefix_pairs);
         resize(maps().proven_filter, filter_words);
-        resize(maps().repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS);
+        const auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
+        resize(maps().repeats, cpus * TG_REPEATS);
+        resize(maps().batches, cpus);
         resize(maps().pending, sizes.pending_max / TG_PENDING_WAYS);
         for (auto *map : {maps().sources, maps().source_index, maps().freed_slots})
             resize(map, sizes.sources_max);

@@ -83,6 +83,43 @@ TEST(LimitPlans, PutSourcesBeforePrefixesBeforeAllTogether)
     }
 }
 
+struct Together {
+    const char *name;
+    Options limits;
+    std::string limit; ///< that may keep a newcomer out before anything else is asked
+};
+
+TEST(LimitPlans, LetTheTightestOfAllTogetherBeAskedFirst)
+{
+    using namespace std::chrono_literals;
+    const auto held = [](LimitOption option, LimitOption::Who who) {
+        option.who = who;
+        return option;
+    };
+    const auto dry = [](LimitOption option) {
+        option.action = LimitOption::Action::count;
+        return option;
+    };
+    const auto all = of("all", {"0.0.0.0/0"}, 1ms, 1);
+    const auto tight = held(of("tight", {"0.0.0.0/0"}, 2ms, 1), LimitOption::Who::claimed);
+    const Together rows[] = {
+        {"none", {}, ""},
+        {"a source's", {of("one", {"0.0.0.0/32"})}, ""},
+        {"one", {of("one", {"0.0.0.0/32"}), all}, "all"},
+        {"the tighter of two", {all, tight}, "tight"},
+        {"and in the other order", {tight, all}, "tight"},
+        {"of the proven alone", {held(all, LimitOption::Who::proven)}, ""},
+        {"a dry run", {dry(all)}, ""},
+        {"beside a dry run of sources", {dry(of("one", {"0.0.0.0/32"})), all}, ""},
+        {"of live counts", {live_of("open", {"0.0.0.0/0"}, 5)}, ""},
+    };
+    for (const auto &row : rows) {
+        const auto plan = must(plan_limits(row.limits, smtp_alone(), nothing));
+        const auto &rules = plan.rules[LimitPlan::rules_index(1, TG_FAMILY_IPV4)];
+        EXPECT_EQ(plan.names[rules.together.limit], row.limit) << row.name;
+    }
+}
+
 TEST(LimitPlans, KnowWhatASourceOfIpv6Is)
 {
     const Options limits = {of("a", {"::/128"}), of("b", {"::/64"})};

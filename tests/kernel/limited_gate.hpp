@@ -98,6 +98,16 @@ protected:
         return id;
     }
 
+    /// Of all newcomers together, who are kept out by it before anything else is asked.
+    std::uint8_t limit_newcomers(Limit limit, tg_family family = TG_FAMILY_IPV4)
+    {
+        limit.who = TG_WHO_CLAIMED;
+        const auto id = limit_all(limit, family);
+        rules_[family].together = rules_[family].rules[rules_[family].count - 1];
+        write_rules(family);
+        return id;
+    }
+
     /// Of a network that add_network() has put into the trie.
     std::uint8_t limit_network(const Limit &limit, std::uint32_t network)
     {

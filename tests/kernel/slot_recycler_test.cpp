@@ -191,16 +191,26 @@ TEST_F(Recycler, TheFilterForgetsWhoLeftAndKnowsWhoStayed)
             bits += std::popcount(get<std::uint64_t>("proven_filter", i));
         return bits;
     };
-    come_and_go(1, nearly_all - 1);
+    const auto hinted = [this] {
+        int bits = 0;
+        for (std::uint32_t i = 0; i < TG_HINT_WORDS; i++)
+            bits += std::popcount(get<std::uint64_t>("hints", TG_HINT_PROVEN * TG_HINT_WORDS + i));
+        return bits;
+    };
+    const std::string elsewhere = "203.0.113.1"; // in another /16 than all others
+    come_and_go(1, nearly_all - 2);
+    traffic_->disconnect(traffic_->connect(elsewhere));
     traffic_->connect(source(nearly_all));
     walk_at(0s);
     walk_at(1000s);
     const auto bits_before = filter_bits();
+    EXPECT_EQ(hinted(), 2);
     take_out();
     release();
     must(kernel::rebuild_proven_filter(program()));
     EXPECT_GT(bits_before, 2);
     EXPECT_LE(filter_bits(), 2);
+    EXPECT_EQ(hinted(), 1);
 
     traffic_->send_syn(source(nearly_all));
     walk_at(1001s);
