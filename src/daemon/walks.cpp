@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr auto sources_interval = 250ms;
 constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
-constexpr int round_rest = 49;                 ///< rounds take a fiftieth of the time,
+constexpr int round_rest = 19;                 ///< rounds take a twentieth of the time,
 constexpr auto round_rest_max = 1500ms;        ///< or more of it where everything is forged
 
 } // namespace

@@ -16,7 +16,7 @@
 namespace tallygate::daemon {
 
 /// The proven sources are walked four times a second. Claims, prefixes and networks follow each
-/// other in rounds, a slice at a time so that nobody waits for them, and rest for 49 times as
+/// other in rounds, a slice at a time so that nobody waits for them, and rest for 19 times as
 /// long as a round took, but for no more than 1.5 s. The order within a round is what the ledger's
 /// bounds rest on: a SYN is seen with its source before it is seen with its prefix.
 ///

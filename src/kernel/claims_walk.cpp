@@ -156,25 +156,31 @@ std::optional<std::uint32_t> ClaimsWalk::place_of(const Residual &residual) cons
     return std::nullopt;
 }
 
-void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+/// By place, what sources have of which the CPUs hold counts back, with those.
+std::map<std::uint32_t, ClaimsWalk::Told> ClaimsWalk::sums_with(const RepeatsReader &repeats) const
 {
-    tell_with_residuals(
+    return sums_with_residuals(
         repeats, [this](const Residual &residual) { return place_of(residual); },
         [this](const Residual &residual) -> std::optional<Told> {
             const auto place = place_of(residual);
             const auto way = place ? read(*place) : std::nullopt;
             return way && is_of(residual, *way) ? way : std::nullopt;
         },
-        [&](Told &sum, const Residual &residual) {
+        [](Told &sum, const Residual &residual) {
             if (!is_of(residual, sum))
                 return;
             sum.syn += residual.rejected;
             sum.dropped += residual.rejected;
-        },
-        [&](std::uint32_t place, const Told &sum) { tell(place, sum, sink); });
+        });
 }
 
-void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told)
+void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+{
+    for (const auto &[place, sum] : sums_with(repeats))
+        tell(place, sum, sink);
+}
+
+void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told, const RepeatsReader &repeats)
 {
     struct Order {
         bool operator()(const Told &one, const Told &other) const
@@ -193,11 +199,16 @@ void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told)
     std::ranges::sort(sorted, Order{});
 
     // Where a source has its way is the gate's secret: look for all that are there.
+    const auto sums = sums_with(repeats);
     for (std::uint32_t place = 0; place < told_.size(); place++)
         if (const auto now = read(place)) {
             const auto found = std::ranges::lower_bound(sorted, *now, Order{});
+            if (found == sorted.end() || !is_same_source(*found, *now))
+                continue;
+            const auto sum = sums.find(place);
+            const auto reached = sum == sums.end() ? now->syn : std::max(now->syn, sum->second.syn);
             // Counts only grow. One that was ahead was another claim's.
-            if (found != sorted.end() && is_same_source(*found, *now) && found->syn <= now->syn)
+            if (found->syn <= reached)
                 told_[place] = *found;
         }
 }

@@ -6,6 +6,7 @@
 #include <tallygate/abi.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -33,7 +34,7 @@ public:
     void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
 
     /// Goes on where another walk over these claims was when its told() was `told`.
-    void resume(const std::vector<core::Told::Claim> &told);
+    void resume(const std::vector<core::Told::Claim> &told, const RepeatsReader &repeats);
     /// Takes what is counted for told. Before the first walk.
     void skip_to_present();
     /// What has been told so far of the sources that still have a way, in no order.
@@ -60,6 +61,7 @@ private:
     std::uint64_t fingerprint(std::uint32_t first, std::uint32_t end) const;
     void look_at_group(std::uint32_t group, const ChangeSink &sink);
     std::optional<Told> read(std::uint32_t place) const;
+    std::map<std::uint32_t, Told> sums_with(const RepeatsReader &repeats) const;
     std::optional<std::uint32_t> place_of(const Residual &residual) const;
     void tell(std::uint32_t place, const Told &now, const ChangeSink &sink);
     static bool is_of(const Residual &residual, const Told &way);

@@ -326,9 +326,7 @@ bool KernelGate::refresh_prefixes(const Block &block, const PrefixSink &sink)
 
 bool KernelGate::walk_prefixes(const PrefixSink &sink)
 {
-    const bool is_last = parts_.prefixes.walk_some(sink);
-    parts_.prefixes.walk_repeats(parts_.repeats, sink);
-    return is_last;
+    return parts_.prefixes.walk_some(parts_.repeats, sink);
 }
 
 Result<bool> KernelGate::begin_reconcile()
@@ -377,8 +375,8 @@ Result<void> KernelGate::adopt_connections()
 
 void KernelGate::resume(const core::Told &told, const LiveSink &sink)
 {
-    parts_.sources.resume(told.slots, sink);
-    parts_.claims.resume(told.claims);
+    parts_.sources.resume(told.slots, parts_.repeats, sink);
+    parts_.claims.resume(told.claims, parts_.repeats);
     // Nobody can say how far their windows go: they begin anew.
     parts_.prefixes.skip_to_present(parts_.repeats);
 }

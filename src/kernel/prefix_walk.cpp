@@ -129,7 +129,20 @@ void PrefixWalk::look_at_ipv6(std::uint32_t place, const PrefixSink &sink)
     tell_ipv6(place, syn, sink);
 }
 
-bool PrefixWalk::walk_some(const PrefixSink &sink)
+bool PrefixWalk::walk_some(const RepeatsReader &repeats, const PrefixSink &sink)
+{
+    const auto held_back = repeats.read();
+    const bool is_last = walk_slice(sink);
+
+    walk_repeats(repeats, sink);
+    // What was held back before, and moved behind the look at its page.
+    for (const auto &residual : held_back)
+        if (residual.prefix & is_ipv4_bit)
+            tell_ipv4(number_of(residual.prefix), counted_of(number_of(residual.prefix)), sink);
+    return is_last;
+}
+
+bool PrefixWalk::walk_slice(const PrefixSink &sink)
 {
     if (const auto pairs = ipv4_.entries_max(); next_pair_ < pairs) {
         next_pair_ =
@@ -164,7 +177,7 @@ void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &si
             return std::nullopt;
         return residual.prefix;
     };
-    tell_with_residuals(
+    const auto sums = sums_with_residuals(
         repeats, prefix_of,
         [&](const Residual &residual) -> std::optional<std::uint64_t> {
             if (residual.prefix & is_ipv4_bit)
@@ -174,16 +187,17 @@ void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &si
                 return std::nullopt;
             return ipv6_[*place / TG_BUCKET_WAYS].syn[*place % TG_BUCKET_WAYS];
         },
-        [](std::uint64_t &sum, const Residual &residual) { sum += residual.prefix_syn; },
-        [&](std::uint64_t prefix, std::uint64_t sum) {
-            if (prefix & is_ipv4_bit) {
-                tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
-                return;
-            }
-            const auto place = find_ipv6(prefix);
-            if (place && told_ipv6_[*place].prefix == prefix && told_ipv6_[*place].is_settled)
-                tell_ipv6(*place, sum, sink);
-        });
+        [](std::uint64_t &sum, const Residual &residual) { sum += residual.prefix_syn; });
+
+    for (const auto &[prefix, sum] : sums) {
+        if (prefix & is_ipv4_bit) {
+            tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
+            continue;
+        }
+        const auto place = find_ipv6(prefix);
+        if (place && told_ipv6_[*place].prefix == prefix && told_ipv6_[*place].is_settled)
+            tell_ipv6(*place, sum, sink);
+    }
 }
 
 bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
@@ -196,14 +210,18 @@ bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
     if (missing_bits >= 32 || 1U << missing_bits > (is_ipv4 ? prefixes_max : 1))
         return false;
     const auto first = prefix_word(block.first());
-    if (is_ipv4) {
-        const auto number = number_of(first);
-        for (std::uint32_t i = 0; i < 1U << missing_bits; i++)
-            tell_ipv4(number + i, counted_of(number + i), sink);
-    } else if (const auto place = find_ipv6(first)) {
-        look_at_ipv6(*place, sink);
-    }
+    const auto look = [&] {
+        if (is_ipv4)
+            for (std::uint32_t i = 0; i < 1U << missing_bits; i++)
+                tell_ipv4(number_of(first) + i, counted_of(number_of(first) + i), sink);
+        else if (const auto place = find_ipv6(first))
+            look_at_ipv6(*place, sink);
+    };
+    look();
     walk_repeats(repeats, sink);
+    // What moved into the table between the two looks.
+    if (is_ipv4)
+        look();
     return true;
 }
 

@@ -31,10 +31,9 @@ public:
 
     static Result<PrefixWalk> open(const Program &program);
 
-    /// Looks at the next slice, and says whether it was the last of a round.
-    bool walk_some(const PrefixSink &sink);
-    /// Looks at the prefixes that the CPUs hold counts of, with those counts.
-    void walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink);
+    /// Looks at the next slice, and at the prefixes that the CPUs hold counts of, with those
+    /// counts; says whether it was the last slice of a round.
+    bool walk_some(const RepeatsReader &repeats, const PrefixSink &sink);
 
     /// Looks at the prefixes of a block, or the one around it, with the counts that the CPUs hold,
     /// if there are at most `prefixes_max` of them; says whether it did. For a block of IPv6
@@ -63,6 +62,8 @@ private:
     {
     }
 
+    bool walk_slice(const PrefixSink &sink);
+    void walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink);
     std::uint32_t walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink);
     void look_at_ipv6(std::uint32_t place, const PrefixSink &sink);
     bool tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);

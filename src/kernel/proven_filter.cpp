@@ -10,6 +10,7 @@
 
 #include "kernel/constants.hpp"
 #include "kernel/convert.hpp"
+#include "kernel/grace.hpp"
 #include "kernel/hints.hpp"
 #include "kernel/map_view.hpp"
 
@@ -94,6 +95,9 @@ Result<void> rebuild_proven_filter(const Program &program)
     for (std::uint32_t i = 0; i < words.size() && i < filter->entries_max(); i++)
         if ((*filter)[i] != words[i])
             __atomic_store_n(&(*filter)[i], words[i], __ATOMIC_SEQ_CST);
+    // Whoever was proving himself meanwhile, by a bit that he found set or has set before, is done.
+    if (const auto waited = wait_for_programs(); !waited)
+        return waited;
     // Who came since the first look.
     hints->add(hints_of(*sources, used()));
     words = filter_of(*sources, used(), program.constants());

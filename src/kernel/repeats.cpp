@@ -42,6 +42,20 @@ Residual residual_of(const tg_waiting_syn &syn)
             .rejected = is_rejected ? 1U : 0U};
 }
 
+void add_waiting(const volatile tg_batch &batch, std::vector<Residual> &found)
+{
+    const auto count = __atomic_load_n(&batch.count, __ATOMIC_ACQUIRE);
+
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(count, TG_BATCH_SYNS); i++) {
+        tg_waiting_syn syn{};
+        for (std::size_t word = 0; word < 4; word++)
+            syn.key.addr.words[word] = batch.syns[i].key.addr.words[word];
+        syn.key.service = batch.syns[i].key.service;
+        syn.bucket = batch.syns[i].bucket;
+        found.push_back(residual_of(syn));
+    }
+}
+
 } // namespace
 
 std::uint64_t prefix_word(const Address &address)
@@ -95,24 +109,21 @@ std::vector<Residual> RepeatsReader::read() const
     return found;
 }
 
-/// All of a batch, or nothing of one that is just moving.
+/// All of a batch. One that is just moving is waited for: that takes microseconds. If the CPU that
+/// moves it has been stopped meanwhile, it is left out.
 void RepeatsReader::read_batch(const volatile tg_batch &batch, std::vector<Residual> &found) const
 {
-    const auto sequence = __atomic_load_n(&batch.sequence, __ATOMIC_ACQUIRE);
-    const auto count = __atomic_load_n(&batch.count, __ATOMIC_ACQUIRE);
+    constexpr int tries_max = 64;
     const auto before = found.size();
 
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(count, TG_BATCH_SYNS); i++) {
-        tg_waiting_syn syn{};
-        for (std::size_t word = 0; word < 4; word++)
-            syn.key.addr.words[word] = batch.syns[i].key.addr.words[word];
-        syn.key.service = batch.syns[i].key.service;
-        syn.bucket = batch.syns[i].bucket;
-        found.push_back(residual_of(syn));
-    }
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (sequence % 2 != 0 || batch.sequence != sequence)
+    for (int i = 0; i < tries_max; i++) {
+        const auto sequence = __atomic_load_n(&batch.sequence, __ATOMIC_ACQUIRE);
+        add_waiting(batch, found);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (sequence % 2 == 0 && batch.sequence == sequence)
+            return;
         found.resize(before);
+    }
 }
 
 } // namespace tallygate::kernel

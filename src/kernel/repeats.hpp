@@ -66,10 +66,11 @@ private:
     std::array<__be32, 2> ipv6_source_mask_;
 };
 
-/// Sums of tables and residuals. `key_of` says where a residual belongs (an optional), `read` what
-/// the table has there (an optional), `add` adds a residual to that, and `tell` gets the sum.
-template <typename KeyOf, typename Read, typename Add, typename Tell>
-void tell_with_residuals(const RepeatsReader &repeats, KeyOf key_of, Read read, Add add, Tell tell)
+/// Sums of tables and residuals, of all that is held back of. `key_of` says where a residual
+/// belongs (an optional), `read` what the table has there (an optional), and `add` adds a residual
+/// to that.
+template <typename KeyOf, typename Read, typename Add>
+auto sums_with_residuals(const RepeatsReader &repeats, KeyOf key_of, Read read, Add add)
 {
     using Key = typename std::invoke_result_t<KeyOf, const Residual &>::value_type;
     using Value = typename std::invoke_result_t<Read, const Residual &>::value_type;
@@ -84,8 +85,7 @@ void tell_with_residuals(const RepeatsReader &repeats, KeyOf key_of, Read read, 
         if (const auto key = key_of(residual))
             if (const auto found = sums.find(*key); found != sums.end())
                 add(found->second, residual);
-    for (const auto &[key, value] : sums)
-        tell(key, value);
+    return sums;
 }
 
 } // namespace tallygate::kernel

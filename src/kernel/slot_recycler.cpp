@@ -2,8 +2,6 @@
 #include "kernel/slot_recycler.hpp"
 
 #include <bpf/bpf.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,21 +11,13 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "kernel/grace.hpp"
 #include "kernel/proven_filter.hpp"
 
 namespace tallygate::kernel {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Returns when every program that was running has ended: the kernel waits for the same grace
-/// period as for its own tables.
-Result<void> wait_for_programs()
-{
-    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
-        return Error::system("wait until no program holds a source that left");
-    return {};
-}
 
 /// On a thread; where none can be had, the future holds the reason.
 std::future<Result<void>> run_aside(std::function<Result<void>()> work)

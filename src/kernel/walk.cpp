@@ -188,7 +188,8 @@ void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const Change
     told_at_[slot] = static_cast<std::uint32_t>(time_.count());
 }
 
-void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+/// By slot, what sources have of which the CPUs hold counts back, with those.
+std::map<std::uint32_t, core::Tally> SourceWalk::sums_with(const RepeatsReader &repeats) const
 {
     const auto slot_of = [this](const Residual &residual) -> std::optional<std::uint32_t> {
         const auto slot = residual.place;
@@ -197,7 +198,7 @@ void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &si
             return std::nullopt;
         return slot;
     };
-    tell_with_residuals(
+    return sums_with_residuals(
         repeats, slot_of,
         [this](const Residual &residual) -> std::optional<core::Tally> {
             return tally(residual.place);
@@ -205,8 +206,13 @@ void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &si
         [](core::Tally &sum, const Residual &residual) {
             sum.syn += residual.rejected;
             sum.dropped += residual.rejected;
-        },
-        [&](std::uint32_t slot, const core::Tally &sum) { tell(slot, sum, sink); });
+        });
+}
+
+void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink)
+{
+    for (const auto &[slot, sum] : sums_with(repeats))
+        tell(slot, sum, sink);
 }
 
 void SourceWalk::walk(const ChangeSink &sink)
@@ -247,14 +253,17 @@ void SourceWalk::begin_at(std::uint32_t slot, const core::Tally &told, const Liv
          static_cast<std::int64_t>(told.opened) - static_cast<std::int64_t>(told.closed));
 }
 
-void SourceWalk::resume(const std::vector<core::Tally> &told, const LiveSink &sink)
+void SourceWalk::resume(const std::vector<core::Tally> &told, const RepeatsReader &repeats,
+                        const LiveSink &sink)
 {
     find_new_slots();
+    const auto sums = sums_with(repeats);
     for (std::uint32_t slot = 0; slot < told_.size() && slot < told.size(); slot++) {
         if (!is_listed_[slot])
             continue;
         // Totals only grow. What is ahead of them was never told of this slot.
-        const auto present = tally(slot);
+        const auto sum = sums.find(slot);
+        const auto present = sum == sums.end() ? tally(slot) : sum->second;
         begin_at(slot, is_ahead(told[slot], present) ? present : told[slot], sink);
     }
 }

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "base/address.hpp"
@@ -41,7 +42,8 @@ public:
 
     /// Goes on where another walk over these slots was when its told() was `told`: the next walk
     /// tells what came since. Before the first walk.
-    void resume(const std::vector<core::Tally> &told, const LiveSink &sink);
+    void resume(const std::vector<core::Tally> &told, const RepeatsReader &repeats,
+                const LiveSink &sink);
     /// Takes the totals as they stand for told: nobody hears of what happened before, but of
     /// what is open. Before the first walk.
     void skip_to_present(const LiveSink &sink);
@@ -85,6 +87,7 @@ public:
     void release(std::uint32_t slot);
 
 private:
+    std::map<std::uint32_t, core::Tally> sums_with(const RepeatsReader &repeats) const;
     struct Entry {
         Address source;
         std::uint32_t slot;

@@ -43,9 +43,9 @@ protected:
     Syns told_by(PrefixWalk &walk) const
     {
         Syns syns;
-        while (!walk.walk_some(into(syns))) {
+        const auto repeats = must(RepeatsReader::open(program()));
+        while (!walk.walk_some(repeats, into(syns))) {
         }
-        walk.walk_repeats(must(RepeatsReader::open(program())), into(syns));
         return syns;
     }
 
@@ -168,6 +168,71 @@ TEST_F(Prefixes, OfABlockAreToldAtOnceIfTheyAreFew)
     EXPECT_THAT(*told_of("2001:db8:1::/64"), IsEmpty()) << "it is met for the first time";
     EXPECT_THAT(*told_of("2001:db8:1::/64"), ElementsAre(Pair("2001:db8:1::/48", 1)));
     EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.4.0/24", 1)));
+    traffic().send_syn("192.0.2.9"); // waits on its CPU
+    EXPECT_THAT(*told_of("192.0.2.7/32"), ElementsAre(Pair("192.0.2.0/24", 1)));
+}
+
+/// A batch whose CPU moves it when 0.0.3.0/24 is told, after 0.0.2.0/24 was looked at.
+class MovingBatch : public Prefixes {
+protected:
+    void SetUp() override
+    {
+        Prefixes::SetUp();
+        tg_batch batch{};
+        batch.count = 2;
+        for (const std::size_t i : {0, 1}) {
+            batch.syns[i].key.addr = kernel::from_address(address("0.0.2." + std::to_string(i)));
+            batch.syns[i].bucket = kernel::Residual::no_bucket;
+        }
+        put("batches", last_cpu(), batch);
+        set_ipv4(3, 1);
+    }
+
+    std::uint32_t last_cpu() const { return program().entries_max("batches") - 1; }
+
+    kernel::PrefixSink moving_into(Syns &syns) const
+    {
+        return [this, &syns](const Block &prefix, std::uint64_t syn) {
+            syns[prefix.text()] += syn;
+            if (prefix.text() != "0.0.3.0/24")
+                return;
+            set_ipv4(2, 2);
+            put("batches", last_cpu(), tg_batch{});
+        };
+    }
+};
+
+TEST_F(MovingBatch, IsToldWithItsBlock)
+{
+    auto walk = open_walk();
+    Syns syns;
+    EXPECT_TRUE(walk.walk_block(block("0.0.2.0/23"), 4, must(RepeatsReader::open(program())),
+                                moving_into(syns)));
+    EXPECT_THAT(syns, ElementsAre(Pair("0.0.2.0/24", 2), Pair("0.0.3.0/24", 1)));
+    EXPECT_THAT(told_by(walk), IsEmpty());
+}
+
+TEST_F(MovingBatch, IsToldWithItsSlice)
+{
+    auto walk = open_walk();
+    Syns syns;
+    walk.walk_some(must(RepeatsReader::open(program())), moving_into(syns));
+    EXPECT_THAT(syns, ElementsAre(Pair("0.0.2.0/24", 2), Pair("0.0.3.0/24", 1)));
+    EXPECT_THAT(told_by(walk), IsEmpty());
+}
+
+TEST_F(Prefixes, OfABatchThatIsMovingWaitForIt)
+{
+    auto walk = open_walk();
+    tg_batch batch{};
+    batch.sequence = 1;
+    batch.count = 1;
+    batch.syns[0].key.addr = kernel::from_address(address("192.0.2.1"));
+    put("batches", 0U, batch);
+    EXPECT_THAT(told_by(walk), IsEmpty()) << "for ever: its CPU has stopped";
+    batch.sequence = 2;
+    put("batches", 0U, batch);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 1)));
 }
 
 TEST_F(Prefixes, ThatAllHaveChangedAreToldInMoreSlices)
@@ -181,10 +246,11 @@ TEST_F(Prefixes, ThatAllHaveChangedAreToldInMoreSlices)
     unsigned told = 0;
     do {
         most = std::max(most, std::exchange(told, 0));
-    } while (!walk.walk_some([&](const Block &, std::uint64_t syn) {
-        syns += syn;
-        told++;
-    }));
+    } while (!walk.walk_some(must(RepeatsReader::open(program())),
+                             [&](const Block &, std::uint64_t syn) {
+                                 syns += syn;
+                                 told++;
+                             }));
     EXPECT_EQ(syns, std::uint64_t{end} * (end + 1) / 2);
     EXPECT_LE(most, PrefixWalk::slice_changes + 1024) << "which is a page of them";
     EXPECT_THAT(told_by(walk), IsEmpty());

@@ -14,6 +14,7 @@ namespace tallygate::test {
 namespace {
 
 using kernel::ClaimsWalk;
+using kernel::RepeatsReader;
 using kernel::SourceWalk;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -37,6 +38,7 @@ protected:
     Traffic &traffic() { return *traffic_; }
     SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
     ClaimsWalk open_claims() const { return must(ClaimsWalk::open(program())); }
+    RepeatsReader open_repeats() const { return must(RepeatsReader::open(program())); }
 
     static Changes changes_of(SourceWalk &walk)
     {
@@ -81,7 +83,7 @@ TEST_F(Resume, tells_what_came_since_and_what_was_open_then)
     traffic().connect("192.0.2.3"); // a slot that nobody was told of
     Live live;
     auto walk = open_walk();
-    walk.resume(told, into(live));
+    walk.resume(told, open_repeats(), into(live));
     EXPECT_THAT(live, UnorderedElementsAre(Pair("192.0.2.1", 1), Pair("192.0.2.2", 1)));
     EXPECT_THAT(changes_of(walk),
                 UnorderedElementsAre(Pair("192.0.2.1", Pair(1, 0)), Pair("192.0.2.2", Pair(0, 1)),
@@ -98,7 +100,7 @@ TEST_F(Resume, tells_nothing_again_when_nothing_came_since)
 
     Live live;
     auto walk = open_walk();
-    walk.resume(first_walk.told(), into(live));
+    walk.resume(first_walk.told(), open_repeats(), into(live));
     EXPECT_THAT(changes_of(walk), IsEmpty());
     EXPECT_THAT(live, UnorderedElementsAre(Pair("192.0.2.1", 1), Pair("2001:db8:1::", 1)));
     EXPECT_EQ(walk.told(), first_walk.told());
@@ -109,7 +111,7 @@ TEST_F(Resume, takes_the_present_where_more_was_told_than_there_is)
     traffic().connect("192.0.2.1");
     Live live;
     auto walk = open_walk();
-    walk.resume({{.syn = 90, .opened = 90, .closed = 80}}, into(live));
+    walk.resume({{.syn = 90, .opened = 90, .closed = 80}}, open_repeats(), into(live));
     EXPECT_THAT(live, ElementsAre(Pair("192.0.2.1", 1)));
     EXPECT_THAT(changes_of(walk), IsEmpty());
     traffic().connect("192.0.2.1");
@@ -121,7 +123,8 @@ TEST_F(Resume, leaves_slots_alone_that_are_not_in_use)
     traffic().connect("192.0.2.1");
     Live live;
     auto walk = open_walk();
-    walk.resume(std::vector<core::Tally>(500, core::Tally{.opened = 7}), into(live));
+    walk.resume(std::vector<core::Tally>(500, core::Tally{.opened = 7}), open_repeats(),
+                into(live));
     EXPECT_THAT(live, ElementsAre(Pair("192.0.2.1", 1)));
     traffic().connect("192.0.2.2");
     EXPECT_THAT(changes_of(walk), ElementsAre(Pair("192.0.2.2", Pair(1, 0))));
@@ -150,7 +153,7 @@ TEST_F(Resume, claims_tell_what_came_since)
     traffic().send_syn("192.0.2.2");
     traffic().send_syn("192.0.2.3");
     auto walk = open_claims();
-    walk.resume(first_walk.told());
+    walk.resume(first_walk.told(), open_repeats());
     EXPECT_THAT(syns_of(walk), UnorderedElementsAre(Pair("192.0.2.2", 1), Pair("192.0.2.3", 1)));
     EXPECT_THAT(syns_of(walk), IsEmpty());
 }
@@ -159,7 +162,8 @@ TEST_F(Resume, a_claim_that_came_back_meanwhile_is_told_from_its_beginning)
 {
     traffic().send_syn("192.0.2.1");
     auto walk = open_claims();
-    walk.resume({{.source = address("192.0.2.1"), .service = 1, .dropped = 0, .syn = 5}});
+    walk.resume({{.source = address("192.0.2.1"), .service = 1, .dropped = 0, .syn = 5}},
+                open_repeats());
     EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
 }
 
@@ -167,7 +171,8 @@ TEST_F(Resume, claims_at_another_service_are_others)
 {
     traffic().send_syn("192.0.2.1");
     auto walk = open_claims();
-    walk.resume({{.source = address("192.0.2.1"), .service = 2, .dropped = 0, .syn = 1}});
+    walk.resume({{.source = address("192.0.2.1"), .service = 2, .dropped = 0, .syn = 1}},
+                open_repeats());
     EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
 }
 
@@ -175,7 +180,8 @@ TEST_F(Resume, claims_that_are_gone_are_not_told_of_for_ever)
 {
     traffic().send_syn("192.0.2.1");
     auto walk = open_claims();
-    walk.resume({{.source = address("192.0.2.9"), .service = 1, .dropped = 5, .syn = 5}});
+    walk.resume({{.source = address("192.0.2.9"), .service = 1, .dropped = 5, .syn = 5}},
+                open_repeats());
     syns_of(walk);
     ASSERT_EQ(walk.told().size(), 1U);
     EXPECT_EQ(walk.told()[0].source, address("192.0.2.1"));
@@ -189,6 +195,49 @@ TEST_F(Resume, claims_from_the_present_tell_nothing_old)
     EXPECT_THAT(syns_of(walk), IsEmpty());
     traffic().send_syn("192.0.2.1");
     EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
+}
+
+TEST_F(Resume, tells_nothing_again_of_what_waited_on_a_cpu)
+{
+    traffic().send_syn("192.0.2.1");
+    traffic().connect("192.0.2.2");
+    const auto place = find_claim("192.0.2.1").value();
+    tg_batch batch{};
+    batch.count = 1;
+    batch.syns[0].key.addr = kernel::from_address(address("192.0.2.1"));
+    batch.syns[0].key.service = 1;
+    batch.syns[0].bucket = place / TG_BUCKET_WAYS;
+    put("batches", 0U, batch);
+    tg_repeat repeat{};
+    repeat.client = kernel::from_address(address("192.0.2.2"));
+    repeat.service = 1;
+    repeat.is_proven = 1; // in the first slot
+    repeat.rejected = 7;
+    put("repeats", 0U, repeat);
+
+    Syns told;
+    const auto into_told = [&told](const core::SourceChange &change) {
+        told[change.source.text()] += change.syn;
+    };
+    auto first_claims = open_claims();
+    auto first_walk = open_walk();
+    syns_of(first_claims);
+    changes_of(first_walk);
+    first_claims.walk_repeats(open_repeats(), into_told);
+    first_walk.walk_repeats(open_repeats(), into_told);
+    EXPECT_THAT(told, UnorderedElementsAre(Pair("192.0.2.1", 1), Pair("192.0.2.2", 7)));
+
+    told.clear();
+    Live live;
+    auto claims = open_claims();
+    auto walk = open_walk();
+    claims.resume(first_claims.told(), open_repeats());
+    walk.resume(first_walk.told(), open_repeats(), into(live));
+    EXPECT_THAT(syns_of(claims), IsEmpty());
+    EXPECT_THAT(changes_of(walk), IsEmpty());
+    claims.walk_repeats(open_repeats(), into_told);
+    walk.walk_repeats(open_repeats(), into_told);
+    EXPECT_THAT(told, IsEmpty());
 }
 
 } // namespace

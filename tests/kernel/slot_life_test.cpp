@@ -176,7 +176,8 @@ private:
         must(recycler_->reclaim(*walk_));
         for (int i = roll(20); i > 0; i--)
             connect();
-        walk_->resume(saved_.told, [](const Address &, core::ServiceId, std::int64_t) {});
+        walk_->resume(saved_.told, must(kernel::RepeatsReader::open(program())),
+                      [](const Address &, core::ServiceId, std::int64_t) {});
         restarts_++;
     }
 
