@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What waits on one CPU for the tables, and who is kept out without a look into them.
-#include <sched.h>
-
 #include "kernel/limited_gate.hpp"
 
 namespace tallygate::test {
@@ -13,26 +11,9 @@ using Verdicts = std::map<std::string, int>;
 
 constexpr std::uint32_t no_bucket = ~std::uint32_t{0};
 
-/// On one CPU, so that what waits does so in one batch.
-class Batches : public LimitedGate {
+class Batches : public OneCpuGate {
 protected:
     [[nodiscard]] GateOptions options() const override { return {.prefix_pairs = TG_PREFIX_PAIRS}; }
-
-    void SetUp() override
-    {
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(0, &one);
-        ASSERT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
-        ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
-        LimitedGate::SetUp();
-    }
-
-    void TearDown() override
-    {
-        sched_setaffinity(0, sizeof(before_), &before_);
-        LimitedGate::TearDown();
-    }
 
     /// Of the table alone, without what waits.
     std::uint32_t in_table(const std::string &address)
@@ -60,7 +41,6 @@ protected:
     }
 
 private:
-    cpu_set_t before_{};
     unsigned next_ = 0;
 };
 

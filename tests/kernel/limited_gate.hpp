@@ -3,6 +3,8 @@
 // The gate with limits and lists, written into its tables as the daemon writes them.
 #pragma once
 
+#include <sched.h>
+
 #include <map>
 #include <string>
 
@@ -265,6 +267,29 @@ protected:
     }
 
     std::chrono::nanoseconds now_ = std::chrono::hours{1};
+};
+
+/// Whose packets all meet one CPU, so that what gathers or waits there does so in one place.
+class OneCpuGate : public LimitedGate {
+protected:
+    void SetUp() override
+    {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(0, &one);
+        ASSERT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
+        ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+        LimitedGate::SetUp();
+    }
+
+    void TearDown() override
+    {
+        sched_setaffinity(0, sizeof(before_), &before_);
+        LimitedGate::TearDown();
+    }
+
+private:
+    cpu_set_t before_{};
 };
 
 } // namespace tallygate::test

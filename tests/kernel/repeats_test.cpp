@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What gathers on one CPU: nothing of it may be lost, or counted twice, or outlive its reason.
-#include <sched.h>
-
 #include "kernel/limited_gate.hpp"
 
 namespace tallygate::test {
@@ -10,25 +8,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// On one CPU, so that what gathers does so in one place.
-class Repeats : public LimitedGate {
+class Repeats : public OneCpuGate {
 protected:
-    void SetUp() override
-    {
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(0, &one);
-        ASSERT_EQ(sched_getaffinity(0, sizeof(before_), &before_), 0);
-        ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
-        LimitedGate::SetUp();
-    }
-
-    void TearDown() override
-    {
-        sched_setaffinity(0, sizeof(before_), &before_);
-        LimitedGate::TearDown();
-    }
-
     /// SYNs of a source that wait on a CPU.
     std::uint32_t waiting(const std::string &address)
     {
@@ -44,9 +25,6 @@ protected:
     }
 
     static constexpr int gathered_max = 256;
-
-private:
-    cpu_set_t before_{};
 };
 
 TEST_F(Repeats, OfARejectedClaimWaitAndAreWithItInTheEnd)
