@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -90,6 +91,11 @@ public:
     void record_prefix(const Block &prefix, std::uint64_t syn, UnixTime now)
     {
         prefixes_.add(prefix, syn, now);
+    }
+    /// The same of neighbouring /24s, from the one with number `first` (its first 24 bits) on.
+    void record_ipv4_prefixes(std::uint32_t first, std::span<const std::uint32_t> syn, UnixTime now)
+    {
+        prefixes_.add_ipv4(first, syn, now);
     }
     /// What the gate counted of one of the operator's networks, its nested ones included.
     void record_network(const Block &network, const Tally &difference, UnixTime now)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/prefix_counts.hpp"
 
+#include <cstring>
 #include <utility>
 
 namespace tallygate::core {
@@ -14,6 +15,57 @@ constexpr unsigned dense_from_divisor = 32;
 constexpr std::size_t node_bytes = 48;
 
 } // namespace
+
+/// Of local arrays, as below: a compiler that knows that nothing overlaps takes 16 at a time.
+PrefixPage::PrefixPage(std::uint32_t page, std::span<const std::uint32_t, numbers> from)
+    : number(page)
+{
+    std::uint32_t any = 0;
+
+    std::memcpy(amounts.data(), from.data(), sizeof(amounts));
+    for (unsigned i = 0; i < numbers; i++) {
+        any |= amounts[i];
+        sum += amounts[i];
+        changes += amounts[i] != 0 ? 1 : 0;
+        bytes[i] = static_cast<std::uint8_t>(amounts[i]);
+    }
+    fit_bytes = any >> 8 == 0;
+}
+
+void PrefixCounts::add(const PrefixPage &page)
+{
+    const Number first = page.number * page_numbers;
+
+    if (is_dense() && page.fit_bytes) {
+        page_sums_[page.number] += page.sum;
+        add_bytes(page);
+        return;
+    }
+    for (unsigned i = 0; i < page_numbers; i++)
+        if (page.amounts[i] != 0)
+            add(first + i, page.amounts[i]);
+}
+
+/// Most bytes of a page do not overflow, and in most pages none does.
+void PrefixCounts::add_bytes(const PrefixPage &page)
+{
+    const Number first = page.number * page_numbers;
+    const auto added = page.bytes;
+    std::array<std::uint8_t, page_numbers> low;
+    std::uint8_t overflows = 0;
+
+    std::memcpy(low.data(), &low_[first], sizeof(low));
+    for (unsigned i = 0; i < page_numbers; i++) {
+        low[i] = static_cast<std::uint8_t>(low[i] + added[i]);
+        overflows |= low[i] < added[i] ? 1 : 0;
+    }
+    std::memcpy(&low_[first], low.data(), sizeof(low));
+    if (overflows == 0)
+        return;
+    for (unsigned i = 0; i < page_numbers; i++)
+        if (low[i] < added[i])
+            carry(first + i, 1);
+}
 
 void PrefixCounts::add(Number number, std::uint64_t amount)
 {
@@ -42,10 +94,15 @@ void PrefixCounts::add_dense(Number number, std::uint64_t amount)
     page_sums_[number / page_numbers] += amount;
     amount += low_[number];
     low_[number] = static_cast<std::uint8_t>(amount);
-    if (amount >> 8 == 0)
-        return;
+    if (amount >> 8 != 0)
+        carry(number, amount >> 8);
+}
+
+/// `amount` is in units of 2^8.
+void PrefixCounts::carry(Number number, std::uint64_t amount)
+{
     auto &middle = middle_[number / page_numbers][number % page_numbers];
-    const auto carried = middle + (amount >> 8);
+    const auto carried = middle + amount;
     middle = static_cast<std::uint16_t>(carried);
     if (carried >> 16 != 0)
         above_[number] += carried >> 16;

@@ -9,11 +9,27 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "core/sorted_runs.hpp"
 
 namespace tallygate::core {
+
+/// Amounts of 256 neighbours, of which most may be 0, as every window takes them.
+struct PrefixPage {
+    static constexpr unsigned numbers = 256;
+
+    /// Of the numbers from `page` * 256 on.
+    PrefixPage(std::uint32_t page, std::span<const std::uint32_t, numbers> amounts);
+
+    std::uint32_t number;      ///< `page`
+    std::uint32_t changes = 0; ///< how many are not 0
+    std::uint64_t sum = 0;
+    bool fit_bytes; ///< each is in `bytes`
+    std::array<std::uint8_t, numbers> bytes;
+    std::array<std::uint32_t, numbers> amounts;
+};
 
 /// A count for each number below 2^bits that has one.
 ///
@@ -29,6 +45,8 @@ public:
     explicit PrefixCounts(unsigned bits) : bits_(bits) {}
 
     void add(Number number, std::uint64_t amount);
+    /// As add() of each, at a small part of the cost while it is dense.
+    void add(const PrefixPage &page);
 
     /// The counts of `first` to `last`, inclusive, together. At most O(2^bits / 256).
     std::uint64_t sum(Number first, Number last) const;
@@ -46,7 +64,7 @@ public:
     std::size_t bytes() const;
 
 private:
-    static constexpr unsigned page_numbers = 256;
+    static constexpr unsigned page_numbers = PrefixPage::numbers;
     // A walk brings hundreds of thousands at once; a sum scans this in some 2 µs.
     using Sparse = SortedRuns<Number, 4096>;
     using Page = std::array<std::uint16_t, page_numbers>;
@@ -54,6 +72,8 @@ private:
     Number numbers() const { return Number{1} << bits_; }
     void make_dense();
     void add_dense(Number number, std::uint64_t amount);
+    void add_bytes(const PrefixPage &page);
+    void carry(Number number, std::uint64_t amount);
     std::uint64_t dense_at(Number number) const;
     std::uint64_t sum_dense(Number first, Number last) const;
 

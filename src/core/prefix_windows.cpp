@@ -12,7 +12,7 @@ namespace {
 
 // Between two looks at the memory. What they can add is at most a few megabytes; what adds more
 // at once, a table that becomes dense, is looked at then.
-constexpr unsigned adds_between_fits = 4096;
+constexpr std::size_t adds_between_fits = 4096;
 
 std::uint64_t high_half(const Address &address)
 {
@@ -52,14 +52,21 @@ std::int64_t sum_of(const PrefixWindows::Window &window, const Block &block, Det
             .sum(ipv4_number(block.first()) >> shift, ipv4_number(block.last()) >> shift));
 }
 
-void add_ipv4(PrefixWindows::Window &window, std::uint32_t number, std::uint64_t syn)
+void add_24(PrefixWindows::Window &window, std::uint32_t number, std::uint64_t syn)
 {
-    window.coarse_ipv4.add(number >> 16, syn);
+    window.coarse_ipv4.add(number >> 8, syn);
     if (window.has_fine[static_cast<std::size_t>(Family::ipv4)])
-        window.fine_ipv4.add(number >> 8, syn);
+        window.fine_ipv4.add(number, syn);
 }
 
-void add_ipv6(PrefixWindows::Window &window, std::uint64_t half, std::uint64_t syn)
+void add_16(PrefixWindows::Window &window, const PrefixPage &page)
+{
+    window.coarse_ipv4.add(page.number, page.sum);
+    if (window.has_fine[static_cast<std::size_t>(Family::ipv4)])
+        window.fine_ipv4.add(page);
+}
+
+void add_48(PrefixWindows::Window &window, std::uint64_t half, std::uint64_t syn)
 {
     auto &coarse = window.coarse_ipv6;
     const std::uint64_t number = half >> 32;
@@ -69,6 +76,12 @@ void add_ipv6(PrefixWindows::Window &window, std::uint64_t half, std::uint64_t s
     coarse.add(number, static_cast<std::int64_t>(syn));
     if (window.has_fine[static_cast<std::size_t>(Family::ipv6)])
         window.fine_ipv6.add(half >> 16, static_cast<std::int64_t>(syn));
+}
+
+auto dense_count(const std::vector<PrefixWindows::Window *> &windows)
+{
+    return std::ranges::count_if(windows,
+                                 [](const auto *window) { return window->fine_ipv4.is_dense(); });
 }
 
 } // namespace
@@ -132,21 +145,61 @@ void PrefixWindows::lose(UnixTime now)
 
 void PrefixWindows::add(const Block &prefix, std::uint64_t syn, UnixTime now)
 {
-    const bool ipv4 = prefix.family() == Family::ipv4;
-    bool became_dense = false;
-
     if (syn == 0)
         return;
-    for (auto &[size, windows] : by_size_) {
-        Window &window = windows[window_index(size, now)];
-        const bool was_dense = window.fine_ipv4.is_dense();
-        if (ipv4)
-            add_ipv4(window, ipv4_number(prefix.first()), syn);
+    const auto open = open_windows(now);
+    const auto dense_before = dense_count(open);
+    for (Window *window : open) {
+        if (prefix.family() == Family::ipv4)
+            add_24(*window, ipv4_number(prefix.first()) >> 8, syn);
         else
-            add_ipv6(window, high_half(prefix.first()), syn);
-        became_dense |= !was_dense && window.fine_ipv4.is_dense();
+            add_48(*window, high_half(prefix.first()), syn);
     }
-    if (++added_since_fit_ >= adds_between_fits || became_dense)
+    note_added(1, dense_count(open) != dense_before, now);
+}
+
+void PrefixWindows::add_ipv4(std::uint32_t first, std::span<const std::uint32_t> syn, UnixTime now)
+{
+    const auto open = open_windows(now);
+    const auto dense_before = dense_count(open);
+    std::size_t changes = 0;
+
+    for (std::size_t at = 0; at < syn.size();) {
+        const auto number = static_cast<std::uint32_t>(first + at);
+        if (number % PrefixPage::numbers == 0 && syn.size() - at >= PrefixPage::numbers) {
+            const PrefixPage page{number / PrefixPage::numbers,
+                                  syn.subspan(at).first<PrefixPage::numbers>()};
+            if (page.changes != 0)
+                for (Window *window : open)
+                    add_16(*window, page);
+            changes += page.changes;
+            at += PrefixPage::numbers;
+            continue;
+        }
+        if (syn[at] != 0)
+            for (Window *window : open)
+                add_24(*window, number, syn[at]);
+        changes += syn[at] != 0 ? 1 : 0;
+        at++;
+    }
+    note_added(changes, dense_count(open) != dense_before, now);
+}
+
+/// Made if they are not there.
+std::vector<PrefixWindows::Window *> PrefixWindows::open_windows(UnixTime now)
+{
+    std::vector<Window *> open;
+
+    open.reserve(by_size_.size());
+    for (auto &[size, windows] : by_size_)
+        open.push_back(&windows[window_index(size, now)]);
+    return open;
+}
+
+void PrefixWindows::note_added(std::size_t adds, bool became_dense, UnixTime now)
+{
+    added_since_fit_ += adds;
+    if (added_since_fit_ >= adds_between_fits || became_dense)
         fit_memory(now);
 }
 

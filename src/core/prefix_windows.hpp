@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/address.hpp"
@@ -79,6 +80,9 @@ public:
 
     /// `prefix` is a /24 of IPv4 or a /48 of IPv6, or is cut to one.
     void add(const Block &prefix, std::uint64_t syn, UnixTime now);
+    /// The same of neighbouring /24s of IPv4, from number `first` on, of which most may have none:
+    /// a flood of forged sources changes millions of them a second. Whole /16s cost least.
+    void add_ipv4(std::uint32_t first, std::span<const std::uint32_t> syn, UnixTime now);
 
     /// What is known of a family in the windows `oldest` to `newest`, the oldest span first.
     /// A window with nothing in it is known finely. `counting_since` is when anybody began to
@@ -110,6 +114,8 @@ private:
         std::int64_t index;
     };
 
+    std::vector<Window *> open_windows(UnixTime now);
+    void note_added(std::size_t adds, bool became_dense, UnixTime now);
     void fit_memory(UnixTime now);
     std::optional<Place> next_to_coarsen(UnixTime now) const;
 
@@ -117,7 +123,7 @@ private:
     BySize by_size_;
     std::size_t memory_ = memory_default;
     std::optional<UnixTime> since_;
-    unsigned added_since_fit_ = 0;
+    std::size_t added_since_fit_ = 0;
 };
 
 } // namespace tallygate::core

@@ -24,12 +24,8 @@ Walks::Walks(net::Loop &loop, kernel::KernelGate &gate, core::Ledger &ledger,
 
 void Walks::begin()
 {
-    questions_.set_refresh_prefixes([this](const Block &block) {
-        const auto now = clock_.now();
-        return gate_.refresh_prefixes(block, [this, now](const Block &prefix, std::uint64_t syn) {
-            ledger_.record_prefix(prefix, syn, now);
-        });
-    });
+    questions_.set_refresh_prefixes(
+        [this](const Block &block) { return gate_.refresh_prefixes(block, prefix_sink()); });
     walk_sources();
     begin_round();
     loop_.every(sources_interval, [this] {
@@ -87,14 +83,22 @@ void Walks::end_claims()
 
 void Walks::walk_prefixes()
 {
-    const auto now = clock_.now();
-    const bool finished = gate_.walk_prefixes([this, now](const Block &prefix, std::uint64_t syn) {
-        ledger_.record_prefix(prefix, syn, now);
-    });
-    if (finished)
+    if (gate_.walk_prefixes(prefix_sink()))
         end_round();
     else
         loop_.post([this] { walk_prefixes(); });
+}
+
+/// Into the windows of now.
+kernel::PrefixSink Walks::prefix_sink()
+{
+    const auto now = clock_.now();
+    return {.ipv4 =
+                [this, now](std::uint32_t first, std::span<const std::uint32_t> syn) {
+                    ledger_.record_ipv4_prefixes(first, syn, now);
+                },
+            .ipv6 = [this, now](const Block &prefix,
+                                std::uint64_t syn) { ledger_.record_prefix(prefix, syn, now); }};
 }
 
 void Walks::walk_networks()

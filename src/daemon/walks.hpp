@@ -43,6 +43,7 @@ private:
     void walk_claims();
     void end_claims();
     void walk_prefixes();
+    kernel::PrefixSink prefix_sink();
     void walk_networks();
     void end_round();
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -15,17 +16,16 @@ namespace {
 constexpr std::uint64_t hash_multiplier = 0x9e3779b97f4a7c15;
 constexpr unsigned ipv4_prefix_bits = 96 + 24;
 constexpr unsigned ipv6_prefix_bits = 48;
+constexpr std::uint32_t page_pairs = 4096 / sizeof(tg_prefix_pair);
+constexpr std::uint32_t page_numbers = page_pairs * 2;
+static_assert(TG_PREFIX_PAIRS % page_pairs == 0);
+static_assert(PrefixWalk::slice_pairs % page_pairs == 0);
 
 /// As mix() in bpf/hash.h: a test finds by it what a program has put there.
 std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
 {
     hash = (hash ^ word) * hash_multiplier;
     return hash ^ hash >> 29;
-}
-
-Block ipv4_block(std::uint32_t number)
-{
-    return Block{Address::from_ipv4(number << 8), ipv4_prefix_bits};
 }
 
 Block ipv6_block(std::uint64_t prefix)
@@ -65,38 +65,65 @@ std::uint32_t PrefixWalk::counted_of(std::uint32_t number) const
     return ipv4_[number / 2].syn[number % 2];
 }
 
-/// Counts wrap. One that is behind what was told waits for a CPU's own counts to move. Says
-/// whether there was something to tell.
-bool PrefixWalk::tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink)
+/// Counts wrap. One that is behind what was told waits for a CPU's own counts to move.
+void PrefixWalk::tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink)
 {
     auto &told = told_of(number);
     const auto difference = static_cast<std::int32_t>(syn - told);
     if (difference <= 0)
-        return false;
+        return;
+    const std::array news{static_cast<std::uint32_t>(difference)};
     told = syn;
-    sink(ipv4_block(number), static_cast<std::uint64_t>(difference));
-    return true;
+    sink.ipv4(number, news);
 }
 
-/// Says how far it came. Most pages have not changed since they were told, and most of those hold
-/// nothing at all: they are compared, and nothing is written into the copy. Where everything is
-/// forged every counter changes, and to tell them takes a hundred times as long as to look.
-std::uint32_t PrefixWalk::walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink)
+/// As tell_ipv4() of each /24 in it; says how many there were to tell. Where everything is forged
+/// all pages have changed, and of a page every other counter: there is no branch for each, and of
+/// local arrays a compiler takes several counters at a time.
+std::uint32_t PrefixWalk::tell_page(std::uint32_t first, const PrefixSink &sink)
 {
-    constexpr std::uint32_t page_pairs = 4096 / sizeof(tg_prefix_pair);
+    std::array<std::uint32_t, page_numbers> counted;
+    std::array<std::uint32_t, page_numbers> told;
+    std::array<std::uint32_t, page_numbers> news;
     std::uint32_t changes = 0;
-    auto page = first;
 
-    for (; page < end && changes < slice_changes; page = std::min(page + page_pairs, end)) {
-        const auto page_end = std::min(page + page_pairs, end);
-        const auto *const counted = const_cast<const tg_prefix_pair *>(&ipv4_[page]);
-        if (std::memcmp(counted, &told_ipv4_[page], (page_end - page) * sizeof(tg_prefix_pair)) ==
-            0)
-            continue;
-        for (auto number = page * 2; number < page_end * 2; number++)
-            changes += tell_ipv4(number, counted_of(number), sink) ? 1 : 0;
+    // Programs add to them as we look: each is read whole.
+    const auto *const pairs = reinterpret_cast<const volatile std::uint64_t *>(&ipv4_[first / 2]);
+    for (std::uint32_t i = 0; i < page_pairs; i++) {
+        const auto pair = __atomic_load_n(&pairs[i], __ATOMIC_RELAXED);
+        std::memcpy(&counted[std::size_t{2} * i], &pair, sizeof(pair));
     }
-    return page;
+    std::memcpy(told.data(), &told_ipv4_[first / 2], sizeof(told));
+    for (std::uint32_t i = 0; i < page_numbers; i++) {
+        const auto difference = static_cast<std::int32_t>(counted[i] - told[i]);
+        news[i] = difference > 0 ? static_cast<std::uint32_t>(difference) : 0;
+        told[i] += news[i];
+        changes += difference > 0 ? 1 : 0;
+    }
+    if (changes == 0)
+        return 0;
+    std::memcpy(&told_ipv4_[first / 2], told.data(), sizeof(told));
+    sink.ipv4(first, news);
+    return changes;
+}
+
+/// Most pages have not changed since they were told, and most of those hold nothing at all: they
+/// are compared, and nothing is written into the copy.
+void PrefixWalk::walk_ipv4(const PrefixSink &sink)
+{
+    constexpr auto page_bytes = page_pairs * sizeof(tg_prefix_pair);
+    const auto end = std::min(ipv4_.entries_max() - next_pair_, slice_pairs) + next_pair_;
+    std::uint32_t changes = 0;
+    std::uint32_t pages = 0;
+
+    for (; next_pair_ < end && changes < slice_changes && pages < slice_pages;
+         next_pair_ += page_pairs) {
+        const auto *const counted = const_cast<const tg_prefix_pair *>(&ipv4_[next_pair_]);
+        if (std::memcmp(counted, &told_ipv4_[next_pair_], page_bytes) == 0)
+            continue;
+        changes += tell_page(next_pair_ * 2, sink);
+        pages++;
+    }
 }
 
 void PrefixWalk::tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink)
@@ -104,7 +131,7 @@ void PrefixWalk::tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixS
     auto &told = told_ipv6_[place];
     if (syn <= told.syn)
         return;
-    sink(ipv6_block(told.prefix), syn - told.syn);
+    sink.ipv6(ipv6_block(told.prefix), syn - told.syn);
     told.syn = syn;
 }
 
@@ -134,19 +161,14 @@ bool PrefixWalk::walk_some(const RepeatsReader &repeats, const PrefixSink &sink)
     const auto held_back = repeats.read();
     const bool is_last = walk_slice(sink);
 
-    walk_repeats(repeats, sink);
-    // What was held back before, and moved behind the look at its page.
-    for (const auto &residual : held_back)
-        if (residual.prefix & is_ipv4_bit)
-            tell_ipv4(number_of(residual.prefix), counted_of(number_of(residual.prefix)), sink);
+    tell_held_back(held_back, repeats, sink);
     return is_last;
 }
 
 bool PrefixWalk::walk_slice(const PrefixSink &sink)
 {
-    if (const auto pairs = ipv4_.entries_max(); next_pair_ < pairs) {
-        next_pair_ =
-            walk_ipv4(next_pair_, std::min(pairs - next_pair_, slice_pairs) + next_pair_, sink);
+    if (next_pair_ < ipv4_.entries_max()) {
+        walk_ipv4(sink);
         return false;
     }
     const auto ways = static_cast<std::uint32_t>(told_ipv6_.size());
@@ -170,33 +192,54 @@ std::optional<std::uint32_t> PrefixWalk::find_ipv6(std::uint64_t prefix) const
     return std::nullopt;
 }
 
-void PrefixWalk::walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink)
+/// What the tables have of the prefixes in `residuals`, in order, each prefix once.
+std::vector<PrefixWalk::Sum> PrefixWalk::table_sums(const std::vector<Residual> &residuals) const
 {
-    const auto prefix_of = [](const Residual &residual) -> std::optional<std::uint64_t> {
-        if (residual.prefix_syn == 0)
-            return std::nullopt;
-        return residual.prefix;
-    };
-    const auto sums = sums_with_residuals(
-        repeats, prefix_of,
-        [&](const Residual &residual) -> std::optional<std::uint64_t> {
-            if (residual.prefix & is_ipv4_bit)
-                return counted_of(number_of(residual.prefix));
-            const auto place = find_ipv6(residual.prefix);
-            if (!place)
-                return std::nullopt;
-            return ipv6_[*place / TG_BUCKET_WAYS].syn[*place % TG_BUCKET_WAYS];
-        },
-        [](std::uint64_t &sum, const Residual &residual) { sum += residual.prefix_syn; });
+    std::vector<Sum> sums;
 
-    for (const auto &[prefix, sum] : sums) {
+    for (const auto &residual : residuals)
+        if (residual.prefix_syn != 0)
+            sums.push_back({residual.prefix, 0});
+    std::ranges::sort(sums, {}, &Sum::prefix);
+    const auto is_same = [](const Sum &one, const Sum &other) {
+        return one.prefix == other.prefix;
+    };
+    sums.erase(std::unique(sums.begin(), sums.end(), is_same), sums.end());
+    std::erase_if(sums, [this](Sum &sum) {
+        if (sum.prefix & is_ipv4_bit) {
+            sum.syn = counted_of(number_of(sum.prefix));
+            return false;
+        }
+        const auto place = find_ipv6(sum.prefix);
+        if (place)
+            sum.syn = ipv6_[*place / TG_BUCKET_WAYS].syn[*place % TG_BUCKET_WAYS];
+        return !place;
+    });
+    return sums;
+}
+
+/// Of the prefixes that CPUs held counts back of `before` the tables were looked at. What is held
+/// back now is read after the tables, so that nothing is counted twice while it moves.
+void PrefixWalk::tell_held_back(const std::vector<Residual> &before, const RepeatsReader &repeats,
+                                const PrefixSink &sink)
+{
+    auto sums = table_sums(before);
+
+    for (const auto &residual : repeats.read()) {
+        const auto sum = std::ranges::lower_bound(sums, residual.prefix, {}, &Sum::prefix);
+        if (sum != sums.end() && sum->prefix == residual.prefix)
+            sum->syn += residual.prefix_syn;
+    }
+    for (const auto &[prefix, syn] : sums) {
         if (prefix & is_ipv4_bit) {
-            tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(sum), sink);
+            tell_ipv4(number_of(prefix), static_cast<std::uint32_t>(syn), sink);
+            // What moved between the two readings.
+            tell_ipv4(number_of(prefix), counted_of(number_of(prefix)), sink);
             continue;
         }
         const auto place = find_ipv6(prefix);
         if (place && told_ipv6_[*place].prefix == prefix && told_ipv6_[*place].is_settled)
-            tell_ipv6(*place, sum, sink);
+            tell_ipv6(*place, syn, sink);
     }
 }
 
@@ -209,25 +252,37 @@ bool PrefixWalk::walk_block(const Block &block, std::uint32_t prefixes_max,
 
     if (missing_bits >= 32 || 1U << missing_bits > (is_ipv4 ? prefixes_max : 1))
         return false;
+    const auto held_back = repeats.read();
     const auto first = prefix_word(block.first());
-    const auto look = [&] {
-        if (is_ipv4)
-            for (std::uint32_t i = 0; i < 1U << missing_bits; i++)
-                tell_ipv4(number_of(first) + i, counted_of(number_of(first) + i), sink);
-        else if (const auto place = find_ipv6(first))
-            look_at_ipv6(*place, sink);
-    };
-    look();
-    walk_repeats(repeats, sink);
-    // What moved into the table between the two looks.
     if (is_ipv4)
-        look();
+        look_at_ipv4(number_of(first), 1U << missing_bits, sink);
+    else if (const auto place = find_ipv6(first))
+        look_at_ipv6(*place, sink);
+    tell_held_back(held_back, repeats, sink);
+    // What was moving into the table as we began.
+    if (is_ipv4)
+        look_at_ipv4(number_of(first), 1U << missing_bits, sink);
     return true;
+}
+
+/// `count` is a power of two, and divides `first`.
+void PrefixWalk::look_at_ipv4(std::uint32_t first, std::uint32_t count, const PrefixSink &sink)
+{
+    const auto end = first + count;
+
+    while (first < end && count % page_numbers == 0) {
+        tell_page(first, sink);
+        first += page_numbers;
+    }
+    for (; first < end; first++)
+        tell_ipv4(first, counted_of(first), sink);
 }
 
 void PrefixWalk::skip_to_present(const RepeatsReader &repeats)
 {
-    const PrefixSink nobody = [](const Block &, std::uint64_t) {};
+    const auto held_back = repeats.read();
+    const PrefixSink nobody{.ipv4 = [](std::uint32_t, std::span<const std::uint32_t>) {},
+                            .ipv6 = [](const Block &, std::uint64_t) {}};
 
     for (std::uint32_t number = 0; number < 2 * ipv4_.entries_max(); number++)
         if (const auto syn = counted_of(number); syn != told_of(number))
@@ -235,7 +290,7 @@ void PrefixWalk::skip_to_present(const RepeatsReader &repeats)
     // Twice: a prefix is told when it is met again.
     for (std::uint32_t i = 0; i < 2 * ipv6_.entries_max() * TG_BUCKET_WAYS; i++)
         look_at_ipv6(i % static_cast<std::uint32_t>(told_ipv6_.size()), nobody);
-    walk_repeats(repeats, nobody);
+    tell_held_back(held_back, repeats, nobody);
 }
 
 } // namespace tallygate::kernel

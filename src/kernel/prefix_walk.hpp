@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "base/address.hpp"
@@ -18,14 +20,21 @@
 
 namespace tallygate::kernel {
 
-/// Told of SYNs of a /24 or a /48 that came since it was told last.
-using PrefixSink = std::function<void(const Block &prefix, std::uint64_t syn)>;
+/// Told of SYNs that came since it was told last.
+struct PrefixSink {
+    /// Of neighbouring /24s, from the one with number `first` (its first 24 bits) on: a whole
+    /// page of them, of which most may have none, or a single one.
+    std::function<void(std::uint32_t first, std::span<const std::uint32_t> syn)> ipv4;
+    /// Of a /48.
+    std::function<void(const Block &prefix, std::uint64_t syn)> ipv6;
+};
 
 class PrefixWalk {
 public:
     /// A slice, which takes about a millisecond: so many pairs are looked at, or as many as it
-    /// takes to find so many changes, or so many ways of IPv6.
+    /// takes to find so many pages or /24s that have changed, or so many ways of IPv6.
     static constexpr std::uint32_t slice_pairs = TG_PREFIX_PAIRS / 16;
+    static constexpr std::uint32_t slice_pages = 256;
     static constexpr std::uint32_t slice_changes = 8192;
     static constexpr std::uint32_t slice_ways = 8192;
 
@@ -62,11 +71,21 @@ private:
     {
     }
 
+    /// Of a prefix, what a table has and CPUs hold back.
+    struct Sum {
+        std::uint64_t prefix; ///< as in Residual
+        std::uint64_t syn;
+    };
+
     bool walk_slice(const PrefixSink &sink);
-    void walk_repeats(const RepeatsReader &repeats, const PrefixSink &sink);
-    std::uint32_t walk_ipv4(std::uint32_t first, std::uint32_t end, const PrefixSink &sink);
+    void walk_ipv4(const PrefixSink &sink);
+    std::vector<Sum> table_sums(const std::vector<Residual> &residuals) const;
+    void tell_held_back(const std::vector<Residual> &before, const RepeatsReader &repeats,
+                        const PrefixSink &sink);
+    void look_at_ipv4(std::uint32_t first, std::uint32_t count, const PrefixSink &sink);
     void look_at_ipv6(std::uint32_t place, const PrefixSink &sink);
-    bool tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);
+    std::uint32_t tell_page(std::uint32_t first, const PrefixSink &sink);
+    void tell_ipv4(std::uint32_t number, std::uint32_t syn, const PrefixSink &sink);
     void tell_ipv6(std::uint32_t place, std::uint64_t syn, const PrefixSink &sink);
     std::uint32_t &told_of(std::uint32_t number);
     std::uint32_t counted_of(std::uint32_t number) const;

@@ -47,6 +47,136 @@ RC_GTEST_PROP(PrefixCountsProperty, agree_with_a_map, (std::uint32_t seed))
     }
 }
 
+/// Amounts of neighbours, as a walk brings them: few or many of them, most of them small.
+std::vector<std::uint32_t> next_run(Dice &dice, std::size_t size)
+{
+    std::vector<std::uint32_t> run(size);
+    const auto filled_percent = dice.number(0, 2) == 0 ? 90 : dice.number(0, 20);
+    const auto bits_max = dice.number(0, 4) == 0 ? 31 : 7;
+
+    for (auto &amount : run)
+        if (dice.number(0, 99) < filled_percent)
+            amount = static_cast<std::uint32_t>((1ULL << dice.number(0, bits_max)) - 1 +
+                                                static_cast<std::uint64_t>(dice.number(0, 1)));
+    return run;
+}
+
+template <typename Counts>
+std::map<std::uint32_t, std::uint64_t> all_of(const Counts &counts)
+{
+    std::map<std::uint32_t, std::uint64_t> all;
+    counts.for_each([&](std::uint32_t number, std::uint64_t amount) { all[number] += amount; });
+    return all;
+}
+
+/// While they are sparse, as they become dense, and when they are; beyond each size of a count.
+RC_GTEST_PROP(PrefixCountsProperty, a_page_is_its_numbers_one_by_one, (std::uint32_t seed))
+{
+    Dice dice{seed};
+    PrefixCounts at_once{16};
+    PrefixCounts one_by_one{16};
+
+    for (auto left = dice.number(0, 200); left > 0; left--) {
+        const auto page = static_cast<std::uint32_t>(dice.number(0, 1) == 1 ? 255 : left);
+        const auto run = next_run(dice, PrefixPage::numbers);
+        at_once.add(PrefixPage{page, std::span{run}.first<PrefixPage::numbers>()});
+        for (std::uint32_t i = 0; i < run.size(); i++)
+            if (run[i] != 0)
+                one_by_one.add(page * PrefixPage::numbers + i, run[i]);
+    }
+    RC_ASSERT(all_of(at_once) == all_of(one_by_one));
+    RC_ASSERT(at_once.is_dense() == one_by_one.is_dense());
+    for (int i = 0; i < 20; i++) {
+        const auto first = static_cast<std::uint32_t>(dice.number(0, 65'535));
+        const auto last = static_cast<std::uint32_t>(dice.number(first, 65'535));
+        RC_ASSERT(at_once.sum(first, last) == one_by_one.sum(first, last));
+    }
+}
+
+/// All that windows hold, as text: tables of the same counts may be laid out in another way.
+std::string text_of(const PrefixWindows &windows)
+{
+    std::string text;
+    const auto put = [&](std::uint64_t number, auto amount) {
+        text += std::to_string(number) + "=" + std::to_string(amount) + " ";
+    };
+    for (const auto &[size, by_index] : windows.by_size())
+        for (const auto &[index, window] : by_index) {
+            text += "\n" + std::to_string(size) + "," + std::to_string(index) + ": ";
+            text += std::to_string(window.has_fine[0]) + std::to_string(window.has_fine[1]) + " ";
+            window.coarse_ipv4.for_each(put);
+            text += "| ";
+            window.fine_ipv4.for_each(put);
+            text += "| ";
+            window.coarse_ipv6.for_each_key(put);
+            text += "| ";
+            window.fine_ipv6.for_each_key(put);
+        }
+    return text;
+}
+
+/// From anywhere to anywhere in three /16s, in the windows of two monitors as they go by, with IPv6
+/// between them, and where memory is tight: windows lose their fine level as they go.
+RC_GTEST_PROP(PrefixWindowsProperty, a_run_of_24s_is_each_of_them, (std::uint32_t seed))
+{
+    Dice dice{seed};
+    PrefixWindows at_once;
+    PrefixWindows one_by_one;
+    double now = 1'700'000'000;
+    const auto memory = dice.number(0, 1) == 1 ? std::int64_t{0} : std::int64_t{100} << 20;
+
+    for (PrefixWindows *windows : {&at_once, &one_by_one}) {
+        windows->set_windows({{60, 3}, {900, 2}});
+        windows->set_memory(static_cast<std::size_t>(memory));
+    }
+    for (auto left = dice.number(0, 12); left > 0; left--) {
+        const auto from = static_cast<std::uint32_t>(dice.number(0, 767));
+        const auto size = static_cast<std::size_t>(
+            dice.number(0, 3) == 0 ? 1 : dice.number(1, 768 - std::int64_t{from}));
+        const auto first = 0xc000fe00U + (dice.number(0, 3) == 0 ? 0 : from);
+        const auto number = first & 0xffffff;
+        const auto run = next_run(dice, number + size <= 1U << 24 ? size : 1);
+        at_once.add_ipv4(number, run, at(now));
+        for (std::uint32_t i = 0; i < run.size(); i++)
+            one_by_one.add({Address::from_ipv4((number + i) << 8), 120}, run[i], at(now));
+        const Block ipv6{dice.next_address(), 48};
+        if (ipv6.family() == Family::ipv6)
+            for (PrefixWindows *windows : {&at_once, &one_by_one})
+                windows->add(ipv6, 3, at(now));
+        now += static_cast<double>(dice.number(0, 60));
+        if (dice.number(0, 4) == 0)
+            for (PrefixWindows *windows : {&at_once, &one_by_one})
+                windows->forget_old(at(now), at(now));
+    }
+    for (PrefixWindows *windows : {&at_once, &one_by_one})
+        windows->forget_old(at(now), at(now));
+    RC_ASSERT(text_of(at_once) == text_of(one_by_one));
+}
+
+/// Half a million of them, in pages: the table of all becomes dense on the way. Where there is no
+/// room for that it loses its fine level at once, and where there is none before, soon.
+TEST(PrefixWindows, keep_to_their_memory_while_pages_come)
+{
+    constexpr std::size_t mebibyte = std::size_t{1} << 20;
+    std::vector<std::uint32_t> run(1024, 2);
+    std::fill(run.begin(), run.begin() + 30, 0); // dense when nobody would look at the memory
+
+    for (const std::size_t memory : {mebibyte, 16 * mebibyte, 64 * mebibyte}) {
+        PrefixWindows windows;
+        windows.set_windows({{60, 3}});
+        windows.set_memory(memory);
+        for (std::uint32_t page = 0; page < 600; page++) {
+            windows.add_ipv4(page * 1024, run, at(60));
+            ASSERT_LE(windows.bytes(), memory + mebibyte / 2) << page;
+        }
+        const auto &window = windows.by_size().at(60).at(1);
+        EXPECT_EQ(window.has_fine[0], memory == 64 * mebibyte);
+        EXPECT_EQ(window.fine_ipv4.sum(0, (1U << 24) - 1),
+                  window.has_fine[0] ? 600U * 994 * 2 : 0U);
+        EXPECT_EQ(window.coarse_ipv4.sum(0, 65'535), 600U * 994 * 2);
+    }
+}
+
 TEST(PrefixCounts, become_dense_and_stay_small)
 {
     PrefixCounts counts{24};

@@ -143,8 +143,12 @@ TEST_F(RuledGate, TellsAFloodOfOneSourceAtOnce)
     EXPECT_EQ(ledger_.of("192.0.2.1").dropped, 1099U);
 
     std::map<std::string, std::uint64_t> prefixes;
-    while (!gate_->walk_prefixes(
-        [&](const Block &prefix, std::uint64_t syn) { prefixes[prefix.text()] += syn; })) {
+    const auto tell = [&](std::uint32_t first, std::span<const std::uint32_t> syn) {
+        for (std::uint32_t i = 0; i < syn.size(); i++)
+            if (syn[i] != 0)
+                prefixes[Block{Address::from_ipv4((first + i) << 8), 120}.text()] += syn[i];
+    };
+    while (!gate_->walk_prefixes({.ipv4 = tell, .ipv6 = [](const Block &, std::uint64_t) {}})) {
     }
     EXPECT_THAT(prefixes, ElementsAre(testing::Pair("192.0.2.0/24", 1100)));
 }

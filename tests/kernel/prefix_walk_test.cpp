@@ -5,8 +5,10 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <fstream>
 #include <map>
+#include <random>
 #include <utility>
 
 #include "kernel/sandbox.hpp"
@@ -36,7 +38,19 @@ protected:
 
     static kernel::PrefixSink into(Syns &syns)
     {
-        return [&syns](const Block &prefix, std::uint64_t syn) { syns[prefix.text()] += syn; };
+        return {.ipv4 =
+                    [&syns](std::uint32_t first, std::span<const std::uint32_t> counts) {
+                        for (std::uint32_t i = 0; i < counts.size(); i++)
+                            if (counts[i] != 0)
+                                syns[text_of(first + i)] += counts[i];
+                    },
+                .ipv6 = [&syns](const Block &prefix,
+                                std::uint64_t syn) { syns[prefix.text()] += syn; }};
+    }
+
+    static std::string text_of(std::uint32_t number)
+    {
+        return Block{Address::from_ipv4(number << 8), 120}.text();
     }
 
     /// What a round tells, with what the CPUs hold back.
@@ -47,6 +61,27 @@ protected:
         while (!walk.walk_some(repeats, into(syns))) {
         }
         return syns;
+    }
+
+    /// A whole round.
+    struct Slices {
+        std::uint64_t syns = 0;
+        std::size_t most_changes = 0; ///< in one of them
+    };
+
+    Slices slices_of(PrefixWalk &walk) const
+    {
+        const auto repeats = must(RepeatsReader::open(program()));
+        Slices slices;
+        bool is_last = false;
+        while (!is_last) {
+            Syns syns;
+            is_last = walk.walk_some(repeats, into(syns));
+            slices.most_changes = std::max(slices.most_changes, syns.size());
+            for (const auto &[prefix, syn] : syns)
+                slices.syns += syn;
+        }
+        return slices;
     }
 
     void set_ipv4(std::uint32_t number, std::uint32_t syn) const
@@ -192,13 +227,17 @@ protected:
 
     kernel::PrefixSink moving_into(Syns &syns) const
     {
-        return [this, &syns](const Block &prefix, std::uint64_t syn) {
-            syns[prefix.text()] += syn;
-            if (prefix.text() != "0.0.3.0/24")
+        auto sink = into(syns);
+        sink.ipv4 = [this, tell = sink.ipv4, has_moved = false](
+                        std::uint32_t first, std::span<const std::uint32_t> counts) mutable {
+            tell(first, counts);
+            const bool has_3 = first <= 3 && 3 < first + counts.size() && counts[3 - first] != 0;
+            if (!has_3 || std::exchange(has_moved, true))
                 return;
             set_ipv4(2, 2);
             put("batches", last_cpu(), tg_batch{});
         };
+        return sink;
     }
 };
 
@@ -241,19 +280,77 @@ TEST_F(Prefixes, ThatAllHaveChangedAreToldInMoreSlices)
     const auto end = 3 * PrefixWalk::slice_changes;
     for (std::uint32_t number = 0; number < end; number++)
         set_ipv4(number, number + 1);
-    std::uint64_t syns = 0;
-    unsigned most = 0;
-    unsigned told = 0;
-    do {
-        most = std::max(most, std::exchange(told, 0));
-    } while (!walk.walk_some(must(RepeatsReader::open(program())),
-                             [&](const Block &, std::uint64_t syn) {
-                                 syns += syn;
-                                 told++;
-                             }));
-    EXPECT_EQ(syns, std::uint64_t{end} * (end + 1) / 2);
-    EXPECT_LE(most, PrefixWalk::slice_changes + 1024) << "which is a page of them";
+    const auto slices = slices_of(walk);
+    EXPECT_EQ(slices.syns, std::uint64_t{end} * (end + 1) / 2);
+    EXPECT_LE(slices.most_changes, PrefixWalk::slice_changes + 1024) << "which is a page of them";
     EXPECT_THAT(told_by(walk), IsEmpty());
+}
+
+TEST_F(Prefixes, ThatHaveChangedInAllPagesAreToldInMoreSlices)
+{
+    auto walk = open_walk();
+    const auto pages = 3 * PrefixWalk::slice_pages;
+    for (std::uint32_t page = 0; page < pages; page++)
+        set_ipv4(page * 1024 + page % 1024, 1);
+    const auto slices = slices_of(walk);
+    EXPECT_EQ(slices.syns, pages);
+    EXPECT_EQ(slices.most_changes, PrefixWalk::slice_pages);
+    EXPECT_THAT(told_by(walk), IsEmpty());
+}
+
+/// Of each counter, what a round told of it must be what came since the round before.
+TEST_F(Prefixes, AreToldAsTheyAreWhateverTheirNeighboursDo)
+{
+    auto walk = open_walk();
+    std::mt19937 dice{7};
+    std::map<std::uint32_t, std::uint32_t> counts;
+    const std::array firsts = {0U, 1024U * 4 - 300, 0xc00000U, (1U << 24) - 600};
+    for (int round = 0; round < 10; round++) {
+        Syns news;
+        for (int i = 0; i < 400; i++) {
+            const auto number = firsts[dice() % firsts.size()] + dice() % 600;
+            const auto more = dice() % 3 == 0 ? dice() >> 2 : 1 + dice() % 300;
+            counts[number] += more; // wraps now and then
+            news[text_of(number)] += more;
+            set_ipv4(number, counts[number]);
+            if (news[text_of(number)] > 0x7fffffff) { // further than anybody can tell
+                counts[number] -= more;
+                news[text_of(number)] -= more;
+                set_ipv4(number, counts[number]);
+            }
+        }
+        std::erase_if(news, [](const auto &entry) { return entry.second == 0; });
+        EXPECT_EQ(told_by(walk), news);
+    }
+}
+
+TEST_F(Prefixes, OfAPageThatAreBehindWhatWasToldWait)
+{
+    auto walk = open_walk();
+    tg_batch batch{};
+    batch.count = 1;
+    batch.syns[0].key.addr = kernel::from_address(address("192.0.2.1"));
+    batch.syns[0].bucket = kernel::Residual::no_bucket;
+    put("batches", 0U, batch);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 1)));
+    put("batches", 0U, tg_batch{});
+    set_ipv4(0xc00003, 1);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.3.0/24", 1))) << "it has not arrived";
+    set_ipv4(0xc00002, 3);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 2)));
+}
+
+TEST_F(Prefixes, OfABlockOfManyPagesAreToldAtOnce)
+{
+    auto walk = open_walk();
+    const auto repeats = must(RepeatsReader::open(program()));
+    for (const auto number : {0xc00000U, 0xc003ffU, 0xc00400U, 0xc007ffU, 0xc00800U})
+        set_ipv4(number, number - 0xbfffff);
+    Syns syns;
+    EXPECT_TRUE(walk.walk_block(block("192.0.0.0/13"), 2048, repeats, into(syns)));
+    EXPECT_THAT(syns, ElementsAre(Pair("192.0.0.0/24", 1), Pair("192.3.255.0/24", 0x400),
+                                  Pair("192.4.0.0/24", 0x401), Pair("192.7.255.0/24", 0x800)));
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.8.0.0/24", 0x801)));
 }
 
 /// Memory of this process that is its own.
