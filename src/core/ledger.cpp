@@ -54,8 +54,7 @@ std::size_t index_of(Family family)
     return static_cast<std::size_t>(family);
 }
 
-/// Where the windows of unattributed events keep a family's. Made once: a flood asks for it
-/// a million times a second.
+/// Where the windows of unattributed events keep a family's.
 const Address &nobody_of(Family family)
 {
     static const std::array nobody = {Block::all(Family::ipv4).first(),
@@ -151,38 +150,101 @@ std::vector<const Ledger::ServiceBook *> Ledger::books_of(std::optional<ServiceI
     return books;
 }
 
-void Ledger::record(const SourceChange &change, UnixTime now)
-{
-    ServiceBook &book = book_of(change.service);
-    const Family family = change.source.family();
+/// A service's windows of now, found once for all changes that come together.
+class Ledger::Recording {
+public:
+    Recording(ServiceBook &book, const std::map<std::uint32_t, std::uint32_t> &windows_by_size,
+              UnixTime now)
+        : book_(book)
+    {
+        for (const auto &[size, windows] : windows_by_size)
+            open_.push_back({.window_seconds = size, .index = window_index(size, now)});
+    }
 
-    book.live.add(change.source, as_signed(change.opened) - as_signed(change.closed));
-    for (const auto &[event, name] : event_names)
-        book.of(event).attributed_total[index_of(family)] += total_of(change, event);
-    for (const auto &[size, windows] : windows_by_size_) {
-        const bool taken_in = is_taken_in(book, size, change, now);
-        for (const auto &[event, name] : event_names) {
-            const auto amount = as_signed(total_of(change, event));
-            EventBook &event_book = book.of(event);
-            if (taken_in)
-                event_book.attributed.at(size).add(change.source, amount, now);
-            else
-                event_book.unattributed.at(size).add(nobody_of(family), amount, now);
+    void record(const SourceChange &change)
+    {
+        const auto family = index_of(change.source.family());
+
+        if (change.opened != change.closed)
+            book_.live.add(change.source, as_signed(change.opened) - as_signed(change.closed));
+        for (const auto &[event, name] : event_names)
+            book_.of(event).attributed_total[family] += total_of(change, event);
+        for (Open &open : open_) {
+            const bool taken_in = is_taken_in(open, change);
+            for (const auto &[event, name] : event_names) {
+                const auto amount = as_signed(total_of(change, event));
+                if (amount != 0 && taken_in)
+                    attributed(open, event).add(change.source, amount);
+                else
+                    open.unattributed[static_cast<std::size_t>(event)][family] += amount;
+            }
         }
     }
-}
 
-bool Ledger::is_taken_in(ServiceBook &book, std::uint32_t window_seconds,
-                         const SourceChange &change, UnixTime now) const
+    /// What is of nobody is added up until then.
+    void finish()
+    {
+        for (const Open &open : open_)
+            for (const auto &[event, name] : event_names)
+                for (const Family family : {Family::ipv4, Family::ipv6})
+                    if (const auto amount =
+                            open.unattributed[static_cast<std::size_t>(event)][index_of(family)])
+                        book_.of(event)
+                            .unattributed.at(open.window_seconds)
+                            .at_index(open.index)
+                            .add(nobody_of(family), amount);
+    }
+
+private:
+    struct Open {
+        std::uint32_t window_seconds = 0;
+        std::int64_t index = 0;
+        SourceSet *claimed = nullptr;                      ///< these two when first needed
+        std::array<BlockSums *, event_count> attributed{}; ///< by event
+        std::array<std::array<std::int64_t, 2>, event_count> unattributed{};
+    };
+
+    BlockSums &attributed(Open &open, Event event)
+    {
+        BlockSums *&sums = open.attributed[static_cast<std::size_t>(event)];
+        if (sums == nullptr)
+            sums = &book_.of(event).attributed.at(open.window_seconds).at_index(open.index);
+        return *sums;
+    }
+
+    bool is_taken_in(Open &open, const SourceChange &change)
+    {
+        // A connection is proof enough, whatever else the change says.
+        if (!change.claimed || change.opened != 0)
+            return true;
+        if (open.claimed == nullptr) {
+            auto &claimed = book_.claimed[open.window_seconds];
+            if (claimed.index != open.index)
+                claimed = {open.index, {}};
+            open.claimed = &claimed.sources;
+        }
+        return open.claimed->admit(change.source);
+    }
+
+    ServiceBook &book_;
+    std::vector<Open> open_;
+};
+
+void Ledger::record(std::span<const SourceChange> changes, UnixTime now)
 {
-    // A connection is proof enough, whatever else the change says.
-    if (!change.claimed || change.opened != 0)
-        return true;
-    const auto index = window_index(window_seconds, now);
-    auto &claimed = book.claimed[window_seconds];
-    if (claimed.index != index)
-        claimed = {index, {}};
-    return claimed.sources.admit(change.source);
+    std::map<ServiceId, Recording> recordings;
+
+    for (const SourceChange &change : changes) {
+        auto recording = recordings.find(change.service);
+        if (recording == recordings.end())
+            recording = recordings
+                            .emplace(change.service,
+                                     Recording{book_of(change.service), windows_by_size_, now})
+                            .first;
+        recording->second.record(change);
+    }
+    for (auto &[service, recording] : recordings)
+        recording.finish();
 }
 
 void Ledger::reconcile(ServiceId service, Family family, const Tally &total, UnixTime now)

@@ -113,9 +113,10 @@ Result<void> Daemon::start_gate(ListsKeeper::Groups groups)
     options.begin_observing = true;
     proven_.configure(config_.state.remember_proven);
     options.proven_before = proven_.load(config_.gate.sources_max);
-    auto gate = kernel::KernelGate::start(options, [this](const core::SourceChange &change) {
-        ledger_.record(change, clock_.now());
-    });
+    auto gate =
+        kernel::KernelGate::start(options, [this](std::span<const core::SourceChange> changes) {
+            ledger_.record(changes, clock_.now());
+        });
     if (!gate)
         return gate.error();
     gate_ = std::move(*gate);

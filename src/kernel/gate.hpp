@@ -58,11 +58,14 @@ private:
     std::vector<TableEventCount> latest_;
 };
 
+/// Told of changes of sources, some hundreds at a time.
+using ChangesSink = std::function<void(std::span<const core::SourceChange>)>;
+
 class KernelGate : public core::Gate {
 public:
     /// Loads, adopts or makes the tables, and attaches. Until the first walk nothing is told
     /// to `sink`, which must outlive the gate.
-    static Result<std::unique_ptr<KernelGate>> start(const GateOptions &options, ChangeSink sink);
+    static Result<std::unique_ptr<KernelGate>> start(const GateOptions &options, ChangesSink sink);
 
     /// Takes other options without losing a count or a flow. After an error nothing that
     /// counts has changed. The pin directory and the table sizes stay what they were.
@@ -167,7 +170,7 @@ private:
     };
 
     static Result<Parts> make_parts(const GateOptions &options);
-    KernelGate(Parts parts, ChangeSink sink);
+    KernelGate(Parts parts, ChangesSink sink);
 
     Result<void> apply(const GateOptions &options);
     void remember(const core::ProvenSources &sources);
@@ -187,7 +190,7 @@ private:
     Parts parts_;
     std::optional<Attachments> attachments_;
     std::optional<GateOptions> configured_; ///< what was last taken whole
-    ChangeSink sink_;
+    ChangesSink sink_;
     std::chrono::seconds lease_{60};
     std::optional<std::chrono::nanoseconds> enforcing_until_; ///< CLOCK_MONOTONIC
     EventHistory events_;

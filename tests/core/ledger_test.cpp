@@ -121,6 +121,74 @@ RC_GTEST_PROP(LedgerProperty, AgreesWithAListOfEventsUnderAnyClock, ())
     expect_agreement(ledger, naive, dice, at(now));
 }
 
+RC_GTEST_PROP(LedgerProperty, TakesManyChangesAtOnceAsOneByOne, ())
+{
+    Dice dice{*rc::gen::arbitrary<std::uint32_t>()};
+    const auto times = *rc::gen::inRange(0, 50);
+    Ledger ledger{next_monitors(dice)};
+    NaiveLedger naive;
+    double now = 1'700'000'000;
+
+    for (int i = 0; i < times; i++) {
+        now += static_cast<double>(dice.number(-200, 200)) / 10;
+        std::vector<SourceChange> changes;
+        for (auto left = dice.number(0, 30); left > 0; left--) {
+            changes.push_back(next_change(dice));
+            changes.back().claimed = dice.number(0, 1) == 1;
+            naive.record(changes.back(), at(now));
+        }
+        ledger.record(changes, at(now));
+        if (dice.number(0, 5) == 0)
+            ledger.set_monitors(ledger.monitors());
+    }
+    expect_agreement(ledger, naive, dice, at(now));
+}
+
+/// More claimed sources of two services than a window takes in, of both families, with others
+/// among them that are proven, and a window that ends on the way.
+TEST(Ledger, ChargesTheSameToNobodyWhetherChangesComeAtOnceOrNot)
+{
+    Ledger at_once{{minutes, {900, 2}}};
+    Ledger one_by_one{{minutes, {900, 2}}};
+    std::vector<SourceChange> changes;
+    for (std::uint32_t i = 0; i < 4 * SourceSet::sources_max; i++) {
+        const auto ipv4 = Address::from_ipv4(i * 2'654'435'761U);
+        auto ipv6 = address("2001:db8::");
+        std::copy(ipv4.bytes.begin() + 12, ipv4.bytes.end(), ipv6.bytes.begin() + 4);
+        changes.push_back({.source = i % 8 == 0 ? ipv6 : ipv4,
+                           .service = i % 3 == 0 ? submission : smtp,
+                           .syn = 1 + i % 3,
+                           .opened = i % 10'000 == 0 ? 1U : 0U,
+                           .dropped = i % 2,
+                           .claimed = i % 100 != 0});
+    }
+    UnixTime now;
+    for (std::size_t i = 0; i < changes.size(); i += 500) {
+        const auto size = std::min<std::size_t>(500, changes.size() - i);
+        now = at(1'000'018 + static_cast<double>(i) / 30'000);
+        at_once.record(std::span{changes}.subspan(i, size), now);
+        for (std::size_t j = i; j < i + size; j++)
+            one_by_one.record(changes[j], now);
+    }
+    for (const Family family : {Family::ipv4, Family::ipv6})
+        for (const ServiceId service : {smtp, submission})
+            for (const Event event : {Event::connections, Event::syn, Event::dropped})
+                for (const Monitor &monitor : at_once.monitors())
+                    for (const std::uint32_t start : {0, 1}) {
+                        const auto of = [&](const Ledger &ledger) {
+                            return std::pair{ledger.count(Block::all(family), service, event,
+                                                          monitor, start, start, now),
+                                             ledger.unattributed(family, service, event, monitor,
+                                                                 start, start, now)};
+                        };
+                        EXPECT_EQ(of(at_once), of(one_by_one));
+                    }
+    EXPECT_GT(at_once.unattributed(Family::ipv4, smtp, Event::syn, minutes, 0, 0, now), 0);
+    const Tally none;
+    EXPECT_EQ(at_once.owed(smtp, Family::ipv4, Event::syn, none),
+              one_by_one.owed(smtp, Family::ipv4, Event::syn, none));
+}
+
 RC_GTEST_PROP(LedgerProperty, ForgetsNothingThatCanStillBeAskedFor, ())
 {
     Dice dice{*rc::gen::arbitrary<std::uint32_t>()};

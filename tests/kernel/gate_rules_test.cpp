@@ -44,7 +44,7 @@ protected:
     void start(const kernel::GateOptions &with)
     {
         gate_.reset();
-        gate_ = must(KernelGate::start(with, ledger_.sink()));
+        gate_ = must(KernelGate::start(with, ledger_.changes_sink()));
         traffic_.emplace(program_of("xdp"), program_of("tcx_egress"));
     }
 
@@ -230,9 +230,9 @@ TEST_F(RuledGate, KnowsWhatIsOpenInANetworkThatMoved)
 
 TEST_F(RuledGate, RefusesLimitsThatCannotBe)
 {
-    EXPECT_THAT(
-        message_of(KernelGate::start(options({of_networks("a", {"nowhere"})}), ledger_.sink())),
-        HasSubstr("limit a is for network nowhere"));
+    EXPECT_THAT(message_of(KernelGate::start(options({of_networks("a", {"nowhere"})}),
+                                             ledger_.changes_sink())),
+                HasSubstr("limit a is for network nowhere"));
     start(options({of("a", {"0.0.0.0/32"}, 1h, 1)}));
     gate_->set_mode(Mode::enforce, std::nullopt);
     EXPECT_THAT(message_of(gate_->reconfigure(options({of_networks("a", {"nowhere"})}))),

@@ -41,9 +41,11 @@ protected:
 
     Result<std::unique_ptr<KernelGate>> try_start(const kernel::GateOptions &with)
     {
-        return KernelGate::start(with, [this](const core::SourceChange &change) {
-            opened_[change.source.text()] += change.opened;
-            syns_ += change.syn;
+        return KernelGate::start(with, [this](std::span<const core::SourceChange> changes) {
+            for (const auto &change : changes) {
+                opened_[change.source.text()] += change.opened;
+                syns_ += change.syn;
+            }
         });
     }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "kernel/gate.hpp"
 #include "kernel/sandbox.hpp"
 #include "kernel/walk.hpp"
 
@@ -25,6 +26,15 @@ public:
             total.dropped += change.dropped;
             claimed_ += change.claimed ? 1 : 0;
             changes_++;
+        };
+    }
+
+    /// The same, for what tells many at once.
+    kernel::ChangesSink changes_sink()
+    {
+        return [one = sink()](std::span<const core::SourceChange> changes) {
+            for (const auto &change : changes)
+                one(change);
         };
     }
 
