@@ -11,8 +11,13 @@ using namespace std::chrono_literals;
 
 constexpr auto sources_interval = 250ms;
 constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
-constexpr int round_rest = 19;                 ///< rounds take a twentieth of the time,
-constexpr auto round_rest_max = 1500ms;        ///< or more of it where everything is forged
+constexpr int rest_factor = 49;   ///< walks of sources take a fiftieth of the time, rounds another,
+constexpr auto rest_max = 1500ms; ///< or more of it where everything is forged
+
+Walks::Steady::duration rest_after(Walks::Steady::duration took)
+{
+    return std::min<Walks::Steady::duration>(rest_factor * took, rest_max);
+}
 
 } // namespace
 
@@ -29,7 +34,8 @@ void Walks::begin()
     walk_sources();
     begin_round();
     loop_.every(sources_interval, [this] {
-        walk_sources();
+        if (Steady::now() >= sources_due_)
+            walk_sources();
         if (!round_begun_ && Steady::now() >= round_due_)
             begin_round();
     });
@@ -39,7 +45,9 @@ void Walks::walk_sources()
 {
     const auto begin = Steady::now();
     gate_.walk();
-    facts_.walk_last = Steady::now() - begin;
+    const auto end = Steady::now();
+    facts_.walk_last = end - begin;
+    sources_due_ = end + rest_after(end - begin);
     questions_.set_walked_at(clock_.now());
 }
 
@@ -78,6 +86,7 @@ void Walks::end_claims()
     // The proven sources again: one that proved itself meanwhile left the claims' count.
     walk_sources();
     questions_.end_claims_round();
+    prefixes_begun_at_ = clock_.now();
     walk_prefixes();
 }
 
@@ -121,9 +130,8 @@ void Walks::end_round()
     const auto now = Steady::now();
 
     walk_networks();
-    questions_.set_prefixes_walked_at(clock_.now());
-    round_due_ =
-        now + std::min<Steady::duration>(round_rest * (now - *round_begun_), round_rest_max);
+    questions_.set_prefixes_walked_at(prefixes_begun_at_);
+    round_due_ = now + rest_after(now - *round_begun_);
     round_begun_.reset();
 }
 

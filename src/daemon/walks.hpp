@@ -15,14 +15,17 @@
 
 namespace tallygate::daemon {
 
-/// The proven sources are walked four times a second. Claims, prefixes and networks follow each
-/// other in rounds, a slice at a time so that nobody waits for them, and rest for 19 times as
-/// long as a round took, but for no more than 1.5 s. The order within a round is what the ledger's
-/// bounds rest on: a SYN is seen with its source before it is seen with its prefix.
+/// The proven sources are walked four times a second, or less often where they are so many that
+/// it would take more than a fiftieth of the time. Claims, prefixes and networks follow each other
+/// in rounds, a slice at a time so that nobody waits for them, and take another fiftieth. Neither
+/// rests for more than 1.5 s. The order within a round is what the ledger's bounds rest on: a SYN
+/// is seen with its source before it is seen with its prefix.
 ///
 /// Borrows everything.
 class Walks {
 public:
+    using Steady = std::chrono::steady_clock;
+
     Walks(net::Loop &loop, kernel::KernelGate &gate, core::Ledger &ledger,
           core::Questions &questions, const core::Clock &clock, frontend::DaemonFacts &facts);
 
@@ -37,8 +40,6 @@ public:
     void take_networks();
 
 private:
-    using Steady = std::chrono::steady_clock;
-
     void begin_round();
     void walk_claims();
     void end_claims();
@@ -54,7 +55,9 @@ private:
     const core::Clock &clock_;
     frontend::DaemonFacts &facts_;
     std::optional<Steady::time_point> round_begun_; ///< if one is under way
+    core::UnixTime prefixes_begun_at_;
     Steady::time_point round_due_;
+    Steady::time_point sources_due_;
 };
 
 } // namespace tallygate::daemon
