@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import subprocess
 
 from bench_lib import road
@@ -51,11 +52,12 @@ class Helper(Process):
 
 
 def start_flood(bench, way, seconds, rate=0, distribution="random"):
-    """Its frames are all sent when `finish()` returns; the last may still be on their way."""
+    """Its frames are all sent when `finish()` returns; the last may still be on their way. Each
+    flood has senders of its own: those of one before are in the tables."""
     return Helper(way.world, ["flood", "--interface", road.OUTSIDE, "--mac", road.SERVER_MAC,
                               "--destination", f"{road.SERVER}:{road.PORT}",
                               "--distribution", distribution, "--seconds", seconds,
-                              "--rate", rate, "--seed", os.getpid()], bench, cpus()[0])
+                              "--rate", rate, "--seed", random.getrandbits(32)], bench, cpus()[0])
 
 
 def start_clients(bench, way, *options, first=road.CLIENTS_FIRST, count=road.CLIENTS_COUNT):
