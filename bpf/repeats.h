@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Repeats: what the same source or the same prefix sends again gathers in a line of this CPU's
- * own, and a rejection that is still valid is not worked out again. So a flood from one source,
- * over however many queues, reads shared lines and writes none.
+ * Repeats: what the same source or the same prefix sends again gathers in lines of this CPU's
+ * own. So a flood from one source, over however many queues, reads shared lines and writes none.
  */
 #pragma once
 
@@ -10,21 +9,18 @@
 #include "claims.h"
 #include "maps.h"
 #include "prefixes.h"
-#include "settings.h"
 #include "sources.h"
+#include "tallies.h"
 
-#define REPEATS_GATHERED_MAX 256 /* then they go into the tables: readers see them at last */
+#define REPEATS_GATHERED_MAX 1024 /* then they go into the tables */
 
-/*
- * So long a rejection is not worked out again, however long it will hold: who proves himself
- * meanwhile is told from who did not, and whatever else is overlooked here is soon over.
- */
-#define REJECTION_NS (100 * 1000 * 1000ULL)
-
-static __always_inline struct tg_repeat *find_repeat(__u64 prefix)
+/* Neighbours, and one client at two servers of ours, do not come into each other's way. */
+static __always_inline struct tg_repeat *find_repeat(const struct tg_flow_key *ends)
 {
-    __u32 index =
-        bpf_get_smp_processor_id() * TG_REPEATS + (prefix >> 8 ^ prefix >> 16) % TG_REPEATS;
+    const __be32 *client = ends->client.words;
+    __u32 words = client[0] ^ client[1] ^ client[3] ^ ends->server.words[3] ^ ends->server_port;
+    __u32 slot = words * 0x9e3779b1U >> TG_REPEATS_SHIFT;
+    __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + slot;
 
     return bpf_map_lookup_elem(&repeats, &index);
 }
@@ -68,13 +64,18 @@ static __always_inline void add_rejected_slot(const struct tg_repeat *repeat)
     __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);
 }
 
-static __always_inline void add_rejected(struct tg_repeat *repeat)
+/* The totals are the CPU's own as well. */
+static __always_inline void add_rejected_totals(const struct tg_repeat *repeat)
 {
-    if (repeat->is_proven)
-        add_rejected_slot(repeat);
-    else
-        add_rejected_claim(repeat);
-    repeat->rejected = 0;
+    struct tg_limit_tally *limit = find_limit_tally(repeat->limit);
+    __u64 *verdict = find_verdict_count(TG_HOOK_INGRESS, repeat->verdict);
+
+    add_dropped(find_service_tally(repeat->service, is_ipv6(&repeat->client)), repeat->rejected);
+    add_dropped(find_network_tally(repeat->network), repeat->rejected);
+    if (limit)
+        limit->dropped += repeat->rejected;
+    if (verdict)
+        *verdict += repeat->rejected;
 }
 
 /* Always 0. */
@@ -83,7 +84,13 @@ __noinline int move_rejected(struct tg_repeat *repeat)
     if (!repeat || !repeat->rejected)
         return 0;
     begin_move(repeat);
-    add_rejected(repeat);
+    add_rejected_totals(repeat);
+    add_to_prefix(prefix_of(&repeat->client), repeat->rejected);
+    if (repeat->is_proven)
+        add_rejected_slot(repeat);
+    else
+        add_rejected_claim(repeat);
+    repeat->rejected = 0;
     end_move(repeat);
     return 0;
 }
@@ -124,45 +131,4 @@ __noinline int count_prefix(struct tg_repeat *repeat, __u64 prefix,
     move_prefix(repeat);
     repeat->prefix = prefix;
     return 0;
-}
-
-/* The clock, which may be read a moment after the tick, is asked once in a tick. */
-static __always_inline bool is_still_valid(struct tg_repeat *repeat,
-                                           const struct tg_settings *settings)
-{
-    __u32 tick = now_tick();
-    __u64 now;
-
-    if (repeat->tick == tick)
-        return true;
-    now = now_ns();
-    if (now >= repeat->until_ns || !is_enforcing(settings, now))
-        return false;
-    repeat->tick = tick;
-    return true;
-}
-
-static __always_inline bool is_still_rejected(struct tg_repeat *repeat,
-                                              const struct tg_settings *settings,
-                                              const struct tg_addr *client, __u16 service)
-{
-    return is_same_addr(&repeat->client, client) && repeat->service == service &&
-           repeat->generation == settings->generation && settings->mode == TG_MODE_ENFORCE &&
-           is_still_valid(repeat, settings);
-}
-
-/* The client that `repeat` rejects has sent another SYN. */
-static __always_inline void count_repeat(struct tg_repeat *repeat, __u64 prefix)
-{
-    struct tg_waiting_syn syn;
-
-    if (++repeat->rejected >= REPEATS_GATHERED_MAX)
-        move_rejected(repeat);
-    if (is_gathering(repeat, prefix) && repeat->prefix_syn + 1 < REPEATS_GATHERED_MAX) {
-        repeat->prefix_syn++;
-        return;
-    }
-    syn = (struct tg_waiting_syn){.key = source_key_of(&repeat->client, repeat->service),
-                                  .bucket = NO_BUCKET};
-    count_prefix(repeat, prefix, &syn);
 }

@@ -6,17 +6,23 @@
 #include "maps.h"
 #include "parse.h"
 
+static __always_inline const __u32 *find_listener(const struct tg_flow_key *ends)
+{
+    struct tg_listener listener = {.addr = ends->server, .port = ends->server_port};
+
+    return bpf_map_lookup_elem(&listeners, &listener);
+}
+
 /* The id of the service at the server's end, perhaps with TG_LEAVING; 0 if nobody guards it. */
 static __always_inline __u32 find_service(const struct tg_flow_key *ends)
 {
-    struct tg_listener listener = {.addr = ends->server, .port = ends->server_port};
     __u32 port = bpf_ntohs(ends->server_port);
     const struct tg_port *entry = bpf_map_lookup_elem(&ports, &port);
     const __u32 *service;
 
     if (!entry)
         return 0;
-    service = entry->listed ? bpf_map_lookup_elem(&listeners, &listener) : NULL;
+    service = entry->listed ? find_listener(ends) : NULL;
     if (service)
         return *service;
     return entry->leaving ? entry->service | TG_LEAVING : entry->service;

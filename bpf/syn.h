@@ -9,6 +9,7 @@
 #include "limits.h"
 #include "lists.h"
 #include "parse.h"
+#include "rejections.h"
 #include "repeats.h"
 #include "services.h"
 #include "tallies.h"
@@ -51,7 +52,7 @@ static __always_inline void count_totals(__u16 service, bool ipv6, __u32 network
 
 static __always_inline void count_limit(__u32 limit, enum tg_verdict verdict)
 {
-    struct tg_limit_tally *tally = limit ? bpf_map_lookup_elem(&limit_tallies, &limit) : NULL;
+    struct tg_limit_tally *tally = find_limit_tally(limit);
 
     if (!tally)
         return;
@@ -59,26 +60,6 @@ static __always_inline void count_limit(__u32 limit, enum tg_verdict verdict)
         tally->dropped++;
     else
         tally->would_drop++;
-}
-
-/* What count_totals() and count_limit() do, of a SYN that is known to be dropped. */
-static __always_inline void count_rejected(const struct tg_repeat *repeat, bool ipv4)
-{
-    struct tg_tally *service = find_service_tally(repeat->service, !ipv4);
-    struct tg_tally *network = find_network_tally(repeat->network);
-    __u32 limit = repeat->limit;
-    struct tg_limit_tally *tally = limit ? bpf_map_lookup_elem(&limit_tallies, &limit) : NULL;
-
-    if (service) {
-        service->syn++;
-        service->dropped++;
-    }
-    if (network) {
-        network->syn++;
-        network->dropped++;
-    }
-    if (tally)
-        tally->dropped++;
 }
 
 static __always_inline void count_slot(__u32 slot, enum tg_verdict verdict)
@@ -145,14 +126,19 @@ static __always_inline void ask_limits(struct weighing *letter, const struct sen
 
 /* Remembers a rejection that will hold for a while, so that the next of them costs little. */
 static __always_inline void remember_rejection(struct tg_repeat *repeat,
-                                               const struct tg_addr *client,
+                                               const struct tg_flow_key *ends,
                                                const struct sender *sender,
                                                const struct weighing *letter, __u32 generation)
 {
     __u64 until_ns = letter->now + REJECTION_NS;
 
+    if (repeat->generation == generation && repeat->until_ns > letter->now)
+        return;
     move_rejected(repeat);
-    repeat->client = *client;
+    repeat->client = ends->client;
+    repeat->server = ends->server;
+    repeat->server_port = ends->server_port;
+    repeat->ipv6 = is_ipv6(&ends->client);
     repeat->service = sender->key.service;
     repeat->generation = generation;
     repeat->until_ns = letter->until_ns < until_ns ? letter->until_ns : until_ns;
@@ -218,11 +204,12 @@ static __always_inline bool is_kept_out(struct weighing *letter, const struct tg
 }
 
 /* `waiting` is the SYN as it may have to wait for its claim. */
-static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *client,
+static __always_inline enum tg_verdict judge_new_syn(const struct tg_flow_key *ends,
                                                      const struct tg_settings *settings,
                                                      struct tg_repeat *repeat,
                                                      struct tg_waiting_syn *waiting, __u64 now)
 {
+    const struct tg_addr *client = &ends->client;
     const struct tg_source_key *key = &waiting->key;
     __u64 hash = hash_source(key);
     struct sender sender = {.key = *key, .bucket = hash >> 32 & claims_mask, .way = NO_WAY};
@@ -248,7 +235,7 @@ static __always_inline enum tg_verdict judge_new_syn(const struct tg_addr *clien
     count_limit(letter.limit, verdict);
     count_source(&sender, bucket, verdict);
     if (repeat && tg_verdict_drops(verdict) && letter.until_ns)
-        remember_rejection(repeat, client, &sender, &letter, generation);
+        remember_rejection(repeat, ends, &sender, &letter, generation);
     return verdict;
 }
 
@@ -259,22 +246,15 @@ __noinline enum tg_verdict judge_syn(const struct packet *facts, __u32 service)
     struct tg_waiting_syn waiting;
     struct tg_repeat *repeat;
     enum tg_verdict verdict;
-    __u64 prefix;
 
     if (!facts || !settings)
         return TG_PASS_SYN;
-    prefix = prefix_of(&facts->ends.client);
-    repeat = find_repeat(prefix);
-    if (repeat && is_still_rejected(repeat, settings, &facts->ends.client, service)) {
-        count_rejected(repeat, is_ipv4_prefix(prefix));
-        count_repeat(repeat, prefix);
-        return repeat->verdict;
-    }
     if (is_bogon(&facts->ends, facts->ipv6))
         return TG_PASS_BOGON;
+    repeat = find_repeat(&facts->ends);
     waiting = (struct tg_waiting_syn){.key = source_key_of(&facts->ends.client, service),
                                       .bucket = NO_BUCKET};
-    verdict = judge_new_syn(&facts->ends.client, settings, repeat, &waiting, now_ns());
-    count_prefix(repeat, prefix, &waiting);
+    verdict = judge_new_syn(&facts->ends, settings, repeat, &waiting, now_ns());
+    count_prefix(repeat, prefix_of(&facts->ends.client), &waiting);
     return verdict;
 }

@@ -39,6 +39,27 @@ static __always_inline struct tg_tally *find_network_tally(__u32 network)
     return network ? bpf_map_lookup_elem(&network_tallies, &network) : NULL;
 }
 
+/* NULL for limit 0 too, which is no limit. */
+static __always_inline struct tg_limit_tally *find_limit_tally(__u32 limit)
+{
+    return limit ? bpf_map_lookup_elem(&limit_tallies, &limit) : NULL;
+}
+
+static __always_inline __u64 *find_verdict_count(enum tg_hook hook, enum tg_verdict verdict)
+{
+    __u32 index = hook * TG_VERDICT_COUNT + verdict;
+
+    return bpf_map_lookup_elem(&verdict_counts, &index);
+}
+
+static __always_inline void add_dropped(struct tg_tally *tally, __u32 syn)
+{
+    if (!tally)
+        return;
+    tally->syn += syn;
+    tally->dropped += syn;
+}
+
 /*
  * What networks hold open, each with all that is inside of it. A network that is nested deeper
  * than the steps go is in the tallies, and in no limit.

@@ -4,6 +4,8 @@
  *
  *     bytes -> parse_packet -> facts -> judge -> verdict -> harden -> record -> action
  *
+ * But for a SYN whose client was rejected just now: its verdict is the one before (rejections.h).
+ *
  * The same judge serves both hooks: ingress is XDP (or tc where XDP cannot be had) and sees
  * what clients send, egress is tc and sees what our server answers.
  *
@@ -170,8 +172,7 @@ static __always_inline enum tg_verdict harden(enum tg_verdict verdict)
 /* The one exit: every packet is counted here, once, under the reason it left for. */
 static __always_inline enum tg_verdict record(enum tg_verdict verdict, enum tg_hook hook)
 {
-    __u32 index = hook * TG_VERDICT_COUNT + verdict;
-    __u64 *count = bpf_map_lookup_elem(&verdict_counts, &index);
+    __u64 *count = find_verdict_count(hook, verdict);
 
     if (count)
         (*count)++;
@@ -201,7 +202,14 @@ static __always_inline enum tg_verdict guard_ingress(struct cursor cursor)
 {
     struct packet packet = {};
     enum tg_verdict parsed = parse_ingress(cursor, &packet);
+    enum tg_verdict verdict = TG_UNDECIDED;
 
+    if (parsed == TG_UNDECIDED && packet.syn && !packet.ack)
+        verdict = reject_again(&packet.ends, packet.ipv6);
+    if (verdict) {
+        show_verdict(verdict);
+        return verdict;
+    }
     return record(harden(judge(&packet, parsed, TG_HOOK_INGRESS)), TG_HOOK_INGRESS);
 }
 

@@ -20,7 +20,7 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 6
+#define TG_ABI_VERSION 7
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
@@ -32,7 +32,8 @@
 #define TG_NETWORK_RULES_MAX 4 /* of one network */
 #define TG_NETWORK_STEPS_MAX 8 /* up from a network to those around it */
 #define TG_BUDGETS_MAX 4096
-#define TG_REPEATS 64 /* slots of each CPU, a power of two */
+#define TG_REPEATS 64       /* slots of each CPU */
+#define TG_REPEATS_SHIFT 26 /* leaves so many of the 32 bits of a hash */
 #define TG_BATCH_SYNS 32
 
 /* IPv6, or IPv4 mapped into ::ffff:0:0/96, so that one table serves both families. */
@@ -322,27 +323,31 @@ TG_ABI_SIZE(struct tg_ipv6_prefixes, 64);
  * one prefix, spread over many queues, writes into no shared line. `sequence` is odd while the
  * counts move to the tables: a reader adds them if it has not changed meanwhile.
  *
- * A rejection stays valid until `until_ns`, a moment, under the same generation.
+ * A rejection stays valid until `until_ns`, a moment, under the same generation. Its line is all
+ * that the next SYN of that client needs: what is told of one of them is the same for each.
  */
 struct tg_repeat {
     __u32 sequence;
-    __u16 prefix_syn; /* not yet in the prefixes */
-    __u16 rejected;   /* SYNs of this client, dropped, and not yet in its claim or slot */
-    __u64 prefix;     /* IPv4: its /24's number << 8 | 2; IPv6: as in tg_ipv6_prefixes; 0: none */
+    __u32 rejected;        /* SYNs from `client` to `server`, dropped, and nowhere else yet */
     struct tg_addr client; /* whole: its neighbour in the same /64 may be allowed */
+    struct tg_addr server;
+    __be16 server_port;
     __u16 service;
-    __u16 reserved_service;
     __u32 generation;
     __u64 until_ns; /* 0: nobody is rejected here */
     __u32 tick;     /* of the kernel's clock, in which that was last looked at */
-    __u32 network;
-    __u32 place; /* a slot if it is proven, else bucket * TG_BUCKET_WAYS + way, or all ones */
     __u8 verdict;
-    __u8 limit;
+    __u8 limit; /* 0: a list blocks it */
     __u8 is_proven;
-    __u8 reserved;
+    __u8 ipv6;
+    /* The second line: where they go, and the SYNs of one prefix, whoever sends them. */
+    __u32 network;
+    __u32 place;      /* a slot if it is proven, else bucket * TG_BUCKET_WAYS + way, or all ones */
+    __u64 prefix;     /* IPv4: its /24's number << 8 | 2; IPv6: as in tg_ipv6_prefixes; 0: none */
+    __u32 prefix_syn; /* not yet in the prefixes */
+    __u32 reserved_words[11];
 };
-TG_ABI_SIZE(struct tg_repeat, 64);
+TG_ABI_SIZE(struct tg_repeat, 128);
 
 /* A SYN that its prefix has not heard of. */
 struct tg_waiting_syn {

@@ -108,6 +108,9 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     auto repeats = RepeatsReader::open(*kept);
     if (!repeats)
         return repeats.error();
+    auto totals = Totals::open(kept->object());
+    if (!totals)
+        return totals.error();
     auto limits = LimitTable::open(kept->object());
     if (!limits)
         return limits.error();
@@ -122,8 +125,8 @@ Result<KernelGate::Parts> KernelGate::make_parts(const GateOptions &options)
     return Parts{std::move(kept_pins), std::move(kept),      std::move(reconcile),
                  std::move(explainer), std::move(*services), std::move(*networks),
                  std::move(*sources),  std::move(*claims),   std::move(*prefixes),
-                 std::move(*repeats),  std::move(*limits),   std::move(*lists),
-                 std::move(*settings)};
+                 std::move(*repeats),  std::move(*totals),   std::move(*limits),
+                 std::move(*lists),    std::move(*settings)};
 }
 
 KernelGate::KernelGate(Parts parts, ChangesSink sink)

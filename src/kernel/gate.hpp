@@ -31,6 +31,7 @@
 #include "kernel/repeats.hpp"
 #include "kernel/services.hpp"
 #include "kernel/slot_recycler.hpp"
+#include "kernel/totals.hpp"
 #include "kernel/walk.hpp"
 
 namespace tallygate::kernel {
@@ -164,6 +165,7 @@ private:
         ClaimsWalk claims;
         PrefixWalk prefixes;
         RepeatsReader repeats;
+        Totals totals;
         LimitTable limits;
         ListTable lists;
         MappedArray<tg_settings> settings;

@@ -36,32 +36,18 @@ static_assert(event_names.size() == TG_EVENT_COUNT);
 
 core::Tally KernelGate::service_tally(core::ServiceId service, Family family) const
 {
-    core::Tally sum;
-    const auto index = static_cast<std::uint32_t>(service) * TG_FAMILY_COUNT +
-                       (family == Family::ipv4 ? TG_FAMILY_IPV4 : TG_FAMILY_IPV6);
-    const auto view =
-        PerCpuView<tg_tally>::open(parts_.program->map_fd("service_tallies"), "service_tallies");
-    if (view)
-        for (const auto &value : view->at(index))
-            sum += to_tally(value);
-    return sum;
+    return parts_.totals.service(service, family);
 }
 
 std::vector<core::VerdictCount> KernelGate::verdicts() const
 {
     std::vector<core::VerdictCount> rows;
-    const auto view =
-        PerCpuView<std::uint64_t>::open(parts_.program->map_fd("verdict_counts"), "verdict_counts");
-    if (!view)
-        return rows;
 
     for (std::uint32_t hook = 0; hook < TG_HOOK_COUNT; hook++)
-        for (std::uint32_t verdict = TG_UNDECIDED + 1; verdict < TG_VERDICT_COUNT; verdict++) {
-            std::uint64_t packets = 0;
-            for (const auto count : view->at(hook * TG_VERDICT_COUNT + verdict))
-                packets += count;
-            rows.push_back({hook_names[hook], verdict_labels[verdict], packets});
-        }
+        for (std::uint32_t verdict = TG_UNDECIDED + 1; verdict < TG_VERDICT_COUNT; verdict++)
+            rows.push_back({hook_names[hook], verdict_labels[verdict],
+                            parts_.totals.packets(static_cast<tg_hook>(hook),
+                                                  static_cast<tg_verdict>(verdict))});
     return rows;
 }
 

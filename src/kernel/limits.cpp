@@ -9,6 +9,7 @@
 #include <set>
 
 #include "kernel/convert.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::kernel {
 namespace {
@@ -147,7 +148,7 @@ struct LimitTable::Tables {
     Records records;
     Rules rules;
     BudgetRecords budget_records;
-    PerCpuView<tg_limit_tally> tallies;
+    Totals totals;
     MappedArray<tg_network_node> nodes;
     MappedArray<tg_budget> budgets;
     MappedArray<tg_rates> rates;
@@ -263,7 +264,7 @@ struct LimitTable::Tables {
             tg_limit_record record{};
             after.names[id].copy(record.name, sizeof(record.name) - 1);
             if (!difference.is_kept(id))
-                if (const auto zeroed = tallies.clear(id); !zeroed)
+                if (const auto zeroed = totals.begin_limit(static_cast<std::uint8_t>(id)); !zeroed)
                     return zeroed;
             if (const auto put = limits.put(id, after.limits[id]); !put)
                 return put;
@@ -330,9 +331,9 @@ Result<LimitTable> LimitTable::open(const bpf_object *object)
     auto budget_records = open_map<Tables::BudgetRecords>(object, "budget_records");
     if (!budget_records)
         return budget_records.error();
-    auto tallies = open_map<PerCpuView<tg_limit_tally>>(object, "limit_tallies");
-    if (!tallies)
-        return tallies.error();
+    auto totals = Totals::open(object);
+    if (!totals)
+        return totals.error();
     auto nodes = open_map<MappedArray<tg_network_node>>(object, "network_nodes");
     if (!nodes)
         return nodes.error();
@@ -347,7 +348,7 @@ Result<LimitTable> LimitTable::open(const bpf_object *object)
         return claims.error();
     return LimitTable{std::make_shared<const Tables>(
         Tables{std::move(*limits), std::move(*records), std::move(*rules),
-               std::move(*budget_records), std::move(*tallies), std::move(*nodes),
+               std::move(*budget_records), std::move(*totals), std::move(*nodes),
                std::move(*budgets), std::move(*rates), std::move(*claims)})};
 }
 
@@ -376,12 +377,9 @@ std::vector<core::LimitCounts> LimitTable::counts() const
 {
     std::vector<core::LimitCounts> rows;
     for (const auto id : plan_.order) {
-        core::LimitCounts row{.name = plan_.names[id]};
-        for (const auto &tally : tables_->tallies.at(id)) {
-            row.dropped += tally.dropped;
-            row.would_drop += tally.would_drop;
-        }
-        rows.push_back(std::move(row));
+        const auto tally = tables_->totals.limit(id);
+        rows.push_back(
+            {.name = plan_.names[id], .dropped = tally.dropped, .would_drop = tally.would_drop});
     }
     return rows;
 }

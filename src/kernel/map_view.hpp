@@ -160,11 +160,10 @@ public:
         return values;
     }
 
-    /// Zeros on all CPUs.
-    Result<void> clear(std::uint32_t index) const
+    /// A value for each CPU, as many as at() gives.
+    Result<void> put(std::uint32_t index, const std::vector<Value> &values) const
     {
-        const std::vector<Value> zeros(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-        if (bpf_map_update_elem(fd_, &index, zeros.data(), BPF_ANY) != 0)
+        if (bpf_map_update_elem(fd_, &index, values.data(), BPF_ANY) != 0)
             return Error::system("write to " + name_);
         return {};
     }

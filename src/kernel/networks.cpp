@@ -31,7 +31,11 @@ Result<NetworkTable> NetworkTable::open(const Program &program)
     if (!nodes)
         return nodes.error();
 
-    NetworkTable table{program, std::move(*hints), std::move(*nodes)};
+    auto totals = Totals::open(program.object());
+    if (!totals)
+        return totals.error();
+
+    NetworkTable table{program, std::move(*hints), std::move(*nodes), std::move(*totals)};
     table.entries_max_ = records->entries_max();
     const auto read = records->for_each([&](Id id, const tg_network_record &record) {
         const std::string name{record.name, ::strnlen(record.name, sizeof(record.name))};
@@ -212,16 +216,9 @@ Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
 NetworkTable::Sums NetworkTable::sums() const
 {
     Sums sums;
-    const auto view =
-        PerCpuView<tg_tally>::open(program_->map_fd("network_tallies"), "network_tallies");
-    if (!view)
-        return sums;
-
     // At most 128 steps up: parents are shorter prefixes.
     for (const auto &[id, record] : records_) {
-        core::Tally own;
-        for (const auto &value : view->at(id))
-            own += to_tally(value);
+        const auto own = totals_->network(id);
         for (Id at = id; at != 0; at = records_.at(at).parent)
             sums[at] += own;
     }

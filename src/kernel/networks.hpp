@@ -13,6 +13,7 @@
 #include "kernel/map_view.hpp"
 #include "kernel/options.hpp"
 #include "kernel/program.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::kernel {
 
@@ -62,9 +63,11 @@ private:
     using Sums = std::map<Id, core::Tally>;
     using Differences = std::map<Id, std::int64_t>;
 
-    NetworkTable(const Program &program, HintTable hints, MappedArray<tg_network_node> kernel_nodes)
+    NetworkTable(const Program &program, HintTable hints, MappedArray<tg_network_node> kernel_nodes,
+                 Totals totals)
         : program_(&program), hints_(std::make_shared<HintTable>(std::move(hints))),
-          kernel_nodes_(std::make_shared<MappedArray<tg_network_node>>(std::move(kernel_nodes)))
+          kernel_nodes_(std::make_shared<MappedArray<tg_network_node>>(std::move(kernel_nodes))),
+          totals_(std::make_shared<const Totals>(std::move(totals)))
     {
     }
 
@@ -85,6 +88,7 @@ private:
     /// Shared with the copies that apply() makes to try things out.
     std::shared_ptr<const HintTable> hints_;
     std::shared_ptr<const MappedArray<tg_network_node>> kernel_nodes_;
+    std::shared_ptr<const Totals> totals_;
     Differences seen_once_;
     std::uint32_t entries_max_ = 0; ///< with the place of number 0, which is no network
     std::map<Block, Id> ids_;       ///< also of retired ones

@@ -9,24 +9,30 @@
 namespace tallygate::kernel {
 namespace {
 
+/// A slot's two residuals, of its prefix and of the client that it rejects, who may be of another.
+struct SlotResiduals {
+    Residual prefix;
+    Residual client; ///< `source` is the whole address, and `prefix` is not set
+};
+
 /// The counts first: as long as one is not 0, whose it is does not change but under another
 /// sequence number.
-std::optional<Residual> read_once(const volatile tg_repeat &repeat)
+std::optional<SlotResiduals> read_once(const volatile tg_repeat &repeat)
 {
     const auto sequence = __atomic_load_n(&repeat.sequence, __ATOMIC_ACQUIRE);
-    Residual residual;
-    residual.prefix_syn = __atomic_load_n(&repeat.prefix_syn, __ATOMIC_ACQUIRE);
-    residual.rejected = __atomic_load_n(&repeat.rejected, __ATOMIC_ACQUIRE);
-    residual.prefix = repeat.prefix;
+    SlotResiduals slot;
+    slot.prefix.prefix_syn = __atomic_load_n(&repeat.prefix_syn, __ATOMIC_ACQUIRE);
+    slot.client.rejected = __atomic_load_n(&repeat.rejected, __ATOMIC_ACQUIRE);
+    slot.prefix.prefix = repeat.prefix;
     for (std::size_t i = 0; i < 4; i++)
-        residual.source.addr.words[i] = repeat.client.words[i];
-    residual.source.service = repeat.service;
-    residual.place = repeat.place;
-    residual.is_proven = repeat.is_proven != 0;
+        slot.client.source.addr.words[i] = repeat.client.words[i];
+    slot.client.source.service = repeat.service;
+    slot.client.place = repeat.place;
+    slot.client.is_proven = repeat.is_proven != 0;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (sequence % 2 != 0 || repeat.sequence != sequence)
         return std::nullopt;
-    return residual;
+    return slot;
 }
 
 /// A SYN of a batch. Its IPv6 prefix has heard of it, its claim perhaps not.
@@ -98,11 +104,17 @@ std::vector<Residual> RepeatsReader::read() const
     for (std::uint32_t i = 0; i < repeats_.entries_max(); i++) {
         if (repeats_[i].prefix_syn == 0 && repeats_[i].rejected == 0)
             continue;
-        auto residual = read_once(repeats_[i]);
-        if (!residual)
+        auto slot = read_once(repeats_[i]);
+        if (!slot)
             continue;
-        residual->source = cut_to_source(residual->source);
-        found.push_back(*residual);
+        if (slot->prefix.prefix_syn != 0)
+            found.push_back(slot->prefix);
+        if (auto &client = slot->client; client.rejected != 0) {
+            client.prefix = prefix_word(to_address(client.source.addr));
+            client.prefix_syn = client.rejected;
+            client.source = cut_to_source(client.source);
+            found.push_back(client);
+        }
     }
     for (std::uint32_t cpu = 0; cpu < batches_.entries_max(); cpu++)
         read_batch(batches_[cpu], found);

@@ -26,7 +26,7 @@ inline constexpr std::uint64_t is_ipv4_bit = 2;
 /// The word of the prefix that an address is in, as prefix_of() in bpf/prefixes.h.
 std::uint64_t prefix_word(const Address &address);
 
-/// What one CPU holds back of one source or prefix.
+/// What one CPU holds back of one source or prefix. Of a prefix there may be several.
 struct Residual {
     std::uint64_t prefix = 0; ///< as in tg_repeat
     std::uint32_t prefix_syn = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::bench {
 namespace {
@@ -294,14 +295,8 @@ Result<Run> BenchGate::run(const Load &load, std::uint32_t repeat)
 
 std::uint64_t BenchGate::count_of(tg_verdict verdict)
 {
-    const std::uint32_t key = verdict;
-    std::vector<std::uint64_t> counts(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-    bpf_map__lookup_elem(skeleton_->maps.verdict_counts, &key, sizeof(key), counts.data(),
-                         counts.size() * sizeof(counts[0]), 0);
-    std::uint64_t sum = 0;
-    for (const auto count : counts)
-        sum += count;
-    return sum;
+    const auto totals = kernel::Totals::open(skeleton_->obj);
+    return totals ? totals->packets(TG_HOOK_INGRESS, verdict) : 0;
 }
 
 Result<double> BenchGate::claims_percent() const

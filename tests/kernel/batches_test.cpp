@@ -77,7 +77,7 @@ TEST_F(Batches, OfIpv6HaveWhatTheClaimsHaveNotHeardOf)
 
     limit_newcomers({.interval_ns = 3600 * second_ns, .burst = 1}, TG_FAMILY_IPV6);
     EXPECT_STREQ(verdict_name(send_syn("2001:db8:2::1")), "pass_syn");
-    EXPECT_STREQ(verdict_name(send_syn("2001:db8:1::2")), "drop_service_rate");
+    EXPECT_STREQ(verdict_name(send_syn("2001:db8:1::1")), "drop_service_rate");
     EXPECT_TRUE(waiting_syns().empty()) << "its prefix gathers, so its claim was looked at";
     EXPECT_EQ(claim("2001:db8:1::")->syn, 2u);
 

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 #include <linux/pkt_cls.h>
+#include <sys/mman.h>
 #include <tallygate/abi.h>
 
 #include <algorithm>
@@ -15,9 +16,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "gate.skel.h"
+#include "kernel/gate_programs.hpp"
 #include "kernel/packet.hpp"
 
 namespace tallygate::test {
@@ -26,60 +29,6 @@ inline constexpr std::uint16_t smtp = 1; ///< the id of the service "smtp"
 
 /// BPF_F_XDP_HAS_FRAGS, which the headers of Debian 12 do not know.
 inline constexpr std::uint32_t xdp_has_fragments = 1U << 5;
-
-inline const char *verdict_name(tg_verdict verdict)
-{
-    // clang-format off
-    static constexpr const char *labels[] = {
-        "undecided",
-#define TG_LABEL(name, action, label) label,
-        TG_VERDICTS(TG_LABEL)
-#undef TG_LABEL
-    };
-    // clang-format on
-    return labels[verdict];
-}
-
-/// A program of the gate. Those of one direction are the same judge behind different doors: a
-/// client's packets meet one of the first two, a server's one of the others, of which two are
-/// for a gateway's inner card.
-enum class Program { xdp, tc_ingress, tc_egress, xdp_inside, tc_inside };
-inline constexpr Program ingress_programs[] = {Program::xdp, Program::tc_ingress};
-inline constexpr Program egress_programs[] = {Program::tc_egress, Program::xdp_inside,
-                                              Program::tc_inside};
-
-inline const char *program_name(Program program)
-{
-    static constexpr const char *names[] = {"XDP", "tc ingress", "tc egress", "XDP inside",
-                                            "tc inside"};
-    return names[static_cast<int>(program)];
-}
-
-inline bool is_xdp(Program program)
-{
-    return program == Program::xdp || program == Program::xdp_inside;
-}
-
-inline tg_hook hook_of(Program program)
-{
-    return std::ranges::count(ingress_programs, program) ? TG_HOOK_INGRESS : TG_HOOK_EGRESS;
-}
-
-/// Where a connection's packets meet the gate: each program with one of the other direction.
-struct Path {
-    Program ingress;
-    Program egress;
-};
-inline constexpr Path paths[] = {{Program::xdp, Program::tc_egress},
-                                 {Program::tc_ingress, Program::tc_egress},
-                                 {Program::xdp, Program::xdp_inside},
-                                 {Program::tc_ingress, Program::tc_inside}};
-
-/// BPF_PROG_TEST_RUN gives tc no packet that is shorter than Ethernet and the IP it announces.
-inline bool fits(const Packet &packet, Program program)
-{
-    return is_xdp(program) || packet.wire().size() >= (packet.ipv6 ? 54u : 34u);
-}
 
 /// Small tables: a test fills them in no time, and loads in no memory.
 struct GateOptions {
@@ -250,12 +199,37 @@ protected:
 
     tg_tally service_tally(std::uint32_t service, tg_family family)
     {
-        return sum_per_cpu<tg_tally>(maps().service_tallies, service * TG_FAMILY_COUNT + family);
+        return sum_per_cpu<tg_tally>(maps().service_tallies, service * TG_FAMILY_COUNT + family) +
+               rejected_tally([&](const tg_repeat &repeat) {
+                   const bool is_ipv4 = ntohl(repeat.client.words[2]) == 0xffff;
+                   return repeat.service == service && is_ipv4 == (family == TG_FAMILY_IPV4);
+               });
     }
 
     tg_tally network_tally(std::uint32_t id)
     {
-        return sum_per_cpu<tg_tally>(maps().network_tallies, id);
+        return sum_per_cpu<tg_tally>(maps().network_tallies, id) +
+               rejected_tally([&](const tg_repeat &repeat) { return repeat.network == id; });
+    }
+
+    /// What the CPUs hold back of SYNs that were rejected like the one before, where `is_one`.
+    template <typename IsOne>
+    tg_tally rejected_tally(IsOne is_one)
+    {
+        std::uint64_t rejected = 0;
+        for (const auto &repeat : all_repeats())
+            if (repeat.rejected != 0 && is_one(repeat))
+                rejected += repeat.rejected;
+        tg_tally tally{};
+        tally.syn = rejected;
+        tally.dropped = rejected;
+        return tally;
+    }
+
+    /// The slots of all CPUs.
+    std::span<const tg_repeat> all_repeats()
+    {
+        return {repeats_.get(), bpf_map__max_entries(maps().repeats)};
     }
 
     /// All services and both families together.
@@ -309,13 +283,13 @@ protected:
     std::map<std::uint64_t, std::uint64_t> gathered_by_prefix()
     {
         std::map<std::uint64_t, std::uint64_t> syns;
-        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
-            const auto repeat = *get<tg_repeat>(maps().repeats, i);
+        for (const auto &repeat : all_repeats()) {
             syns[repeat.prefix] += repeat.prefix_syn;
+            syns[prefix_word(repeat.client)] += repeat.rejected;
         }
         for (const auto &waiting : waiting_syns())
             if (ntohl(waiting.key.addr.words[2]) == 0xffff)
-                syns[std::uint64_t{ntohl(waiting.key.addr.words[3])} >> 8 << 8 | 2]++;
+                syns[prefix_word(waiting.key.addr)]++;
         return syns;
     }
 
@@ -455,6 +429,17 @@ private:
         ASSERT_EQ(error, 0) << "are we root?";
         for (std::uint32_t i = 0; i < TG_HINT_COUNT * TG_HINT_WORDS; i++)
             put(maps().hints, i, ~std::uint64_t{0});
+        map_repeats();
+    }
+
+    /// Mapped, because they are looked at before and after each packet.
+    void map_repeats()
+    {
+        const auto bytes = bpf_map__max_entries(maps().repeats) * sizeof(tg_repeat);
+        void *memory =
+            ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(maps().repeats), 0);
+        ASSERT_NE(memory, MAP_FAILED);
+        repeats_ = {static_cast<const tg_repeat *>(memory), Unmap{bytes}};
     }
 
     static void resize(bpf_map *map, std::uint32_t entries_max)
@@ -499,6 +484,8 @@ private:
         Counts sums{};
         for (std::size_t i = 0; i < values.size(); i++)
             sums[keys[i / cpus]] += values[i];
+        for (const auto &repeat : all_repeats())
+            sums[TG_HOOK_INGRESS * verdicts + repeat.verdict] += repeat.rejected;
         return sums;
     }
 
@@ -517,6 +504,15 @@ private:
         }
         EXPECT_EQ(moved, 1u) << "a packet must be counted exactly once";
         return verdict;
+    }
+
+    /// As prefix_of() in bpf/prefixes.h.
+    static std::uint64_t prefix_word(const tg_addr &addr)
+    {
+        const auto word = [&](int i) { return std::uint64_t{ntohl(addr.words[i])}; };
+        if (word(0) == 0 && word(1) == 0 && word(2) == 0xffff)
+            return word(3) >> 8 << 8 | 2;
+        return word(0) << 32 | word(1) >> 16 << 16 | 1;
     }
 
     static tg_source_key source_key(const std::string &address, std::uint16_t service)
@@ -568,6 +564,14 @@ private:
         void operator()(gate *skeleton) const { gate::destroy(skeleton); }
     };
     std::unique_ptr<gate, Destroy> skeleton_;
+    struct Unmap {
+        std::size_t bytes;
+        void operator()(const tg_repeat *repeats) const
+        {
+            ::munmap(const_cast<tg_repeat *>(repeats), bytes);
+        }
+    };
+    std::unique_ptr<const tg_repeat, Unmap> repeats_;
     tg_settings settings_{};
 };
 

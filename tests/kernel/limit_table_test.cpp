@@ -10,6 +10,7 @@
 #include "kernel/limits.hpp"
 #include "kernel/networks.hpp"
 #include "kernel/sandbox.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -59,13 +60,8 @@ protected:
 
     std::uint64_t dropped() const
     {
-        const auto view = must(kernel::PerCpuView<tg_tally>::open(
-            program().map_fd("service_tallies"), "service_tallies"));
-        std::uint64_t sum = 0;
-        for (const auto family : {TG_FAMILY_IPV4, TG_FAMILY_IPV6})
-            for (const auto &each : view.at(1U * TG_FAMILY_COUNT + family))
-                sum += each.dropped;
-        return sum;
+        const auto totals = must(kernel::Totals::open(program().object()));
+        return totals.service(1, Family::ipv4).dropped + totals.service(1, Family::ipv6).dropped;
     }
 
     /// How many of so many SYNs get through.

@@ -137,6 +137,8 @@ protected:
             sum.dropped += value.dropped;
             sum.would_drop += value.would_drop;
         }
+        sum.dropped +=
+            rejected_tally([&](const tg_repeat &repeat) { return repeat.limit == limit; }).dropped;
         return sum;
     }
 

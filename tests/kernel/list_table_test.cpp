@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "kernel/sandbox.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -77,12 +78,8 @@ protected:
 
     std::uint64_t dropped() const
     {
-        const auto view = must(kernel::PerCpuView<std::uint64_t>::open(
-            program().map_fd("verdict_counts"), "verdict_counts"));
-        std::uint64_t sum = 0; // at the first hook, ingress
-        for (const auto each : view.at(std::uint32_t{TG_DROP_BLOCKED}))
-            sum += each;
-        return sum;
+        return must(kernel::Totals::open(program().object()))
+            .packets(TG_HOOK_INGRESS, TG_DROP_BLOCKED);
     }
 
     bool is_blocked(const std::string &client) const

@@ -127,7 +127,7 @@ TEST_F(Prefixes, TellWhatACpuHoldsBackOnce)
     auto walk = open_walk();
     Syns all;
     for (int i = 0; i < 1000; i++) {
-        traffic().send_syn("192.0.2.1"); // the CPU writes after 256 of them
+        traffic().send_syn("192.0.2.1"); // the CPU writes after a thousand of them
         traffic().send_syn("2001:db8:1::1");
         if (i % 7 == 0)
             for (const auto &[prefix, syn] : told_by(walk))
@@ -137,6 +137,26 @@ TEST_F(Prefixes, TellWhatACpuHoldsBackOnce)
         for (const auto &[prefix, syn] : told_by(walk))
             all[prefix] += syn;
     EXPECT_THAT(all, ElementsAre(Pair("192.0.2.0/24", 1000), Pair("2001:db8:1::/48", 1000)));
+}
+
+TEST_F(Prefixes, TellWhatACpuRejectsAgainAndAgain)
+{
+    auto walk = open_walk();
+    tg_repeat repeat{};
+    repeat.client = kernel::from_address(address("192.0.2.1"));
+    repeat.rejected = 40;
+    repeat.prefix = std::uint64_t{0xc00002} << 8 | kernel::is_ipv4_bit;
+    repeat.prefix_syn = 2;
+    put("repeats", 3U, repeat);
+    repeat.prefix = std::uint64_t{0xc00003} << 8 | kernel::is_ipv4_bit;
+    put("repeats", 4U, repeat);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 82), Pair("192.0.3.0/24", 2)));
+    EXPECT_THAT(told_by(walk), IsEmpty());
+
+    for (const auto slot : {3U, 4U})
+        put("repeats", slot, tg_repeat{});
+    set_ipv4(0xc00002, 83);
+    EXPECT_THAT(told_by(walk), ElementsAre(Pair("192.0.2.0/24", 1)));
 }
 
 TEST_F(Prefixes, OfACounterThatWrapsGoOn)

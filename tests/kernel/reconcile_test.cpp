@@ -15,6 +15,7 @@
 #include "kernel/map_view.hpp"
 #include "kernel/reconcile.hpp"
 #include "kernel/sandbox.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -158,16 +159,9 @@ protected:
         return all;
     }
 
-    tg_tally tally(tg_family family = TG_FAMILY_IPV4)
+    core::Tally tally(Family family = Family::ipv4)
     {
-        tg_tally sum{};
-        const auto view = must(kernel::PerCpuView<tg_tally>::open(
-            program().map_fd("service_tallies"), "service_tallies"));
-        for (const auto &one : view.at(smtp * TG_FAMILY_COUNT + family)) {
-            sum.opened += one.opened;
-            sum.closed += one.closed;
-        }
-        return sum;
+        return must(kernel::Totals::open(program().object())).service(smtp, family);
     }
 
     tg_progress progress()
@@ -236,8 +230,8 @@ TEST_F(ReconcileTest, AdoptsBothFamiliesThroughOneSocket)
                                  listener.connect(server_ipv6)};
 
     round(Reconcile::Adopt::at_once);
-    EXPECT_EQ(tally(TG_FAMILY_IPV4).opened, 1u);
-    EXPECT_EQ(tally(TG_FAMILY_IPV6).opened, 2u);
+    EXPECT_EQ(tally(Family::ipv4).opened, 1u);
+    EXPECT_EQ(tally(Family::ipv6).opened, 2u);
 }
 
 TEST_F(ReconcileTest, KnowsTheEndsOfWhatItAdopts)

@@ -10,13 +10,14 @@ using namespace std::chrono_literals;
 
 class Repeats : public OneCpuGate {
 protected:
+    [[nodiscard]] GateOptions options() const override { return {.prefix_pairs = TG_PREFIX_PAIRS}; }
+
     /// SYNs of a source that wait on a CPU.
     std::uint32_t waiting(const std::string &address)
     {
         std::uint32_t sum = 0;
         const auto addr = to_addr(address);
-        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().repeats); i++) {
-            const auto repeat = *get<tg_repeat>(maps().repeats, i);
+        for (const auto &repeat : all_repeats()) {
             EXPECT_EQ(repeat.sequence % 2, 0u);
             if (std::memcmp(&repeat.client, &addr, sizeof(addr)) == 0)
                 sum += repeat.rejected;
@@ -24,7 +25,26 @@ protected:
         return sum;
     }
 
-    static constexpr int gathered_max = 256;
+    /// As find_repeat() in bpf/repeats.h, for the server of conversation_from().
+    static std::uint32_t slot_of(const std::string &client)
+    {
+        const auto &words = to_addr(client).words;
+        const auto server = to_addr("198.51.100.25").words[3];
+        return (words[0] ^ words[1] ^ words[3] ^ server ^ htons(25)) * 0x9e3779b1U >>
+               TG_REPEATS_SHIFT;
+    }
+
+    static std::string another_in_the_slot_of(const std::string &client)
+    {
+        for (int host = 100; host < 255; host++)
+            if (const auto other = "192.0.2." + std::to_string(host);
+                slot_of(other) == slot_of(client))
+                return other;
+        ADD_FAILURE() << "there is none";
+        return client;
+    }
+
+    static constexpr int gathered_max = 1024;
 };
 
 TEST_F(Repeats, OfARejectedClaimWaitAndAreWithItInTheEnd)
@@ -50,25 +70,68 @@ TEST_F(Repeats, OfAProvenSourceGoIntoItsSlot)
     EXPECT_EQ(slot_tally("192.0.2.10")->dropped, 1u + gathered_max);
 }
 
-TEST_F(Repeats, MoveWhenAnotherSourceOfThePrefixIsRejected)
+TEST_F(Repeats, OfNeighboursDoNotDisturbEachOther)
 {
     limit_source(per_second(1, 1));
-    send_syns("192.0.2.10", 50);
+    for (int i = 0; i < 50; i++)
+        for (const char *source : {"192.0.2.10", "192.0.2.11"})
+            send_syn(source);
     EXPECT_EQ(waiting("192.0.2.10"), 48u);
-    send_syns("192.0.2.11", 2);
+    EXPECT_EQ(waiting("192.0.2.11"), 48u);
+    EXPECT_EQ(prefix_syn("192.0.2.0"), 100u);
+}
+
+TEST_F(Repeats, OfOneSlotAreTheFirstOnesAsLongAsItsRejectionHolds)
+{
+    const auto other = another_in_the_slot_of("192.0.2.10");
+    limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 50);
+    send_syns(other, 10);
+    EXPECT_EQ(waiting("192.0.2.10"), 48u);
+    EXPECT_EQ(waiting(other), 0u);
+    EXPECT_EQ(claim(other)->syn, 10u);
+
+    set_clock(1h + 101ms);
+    send_syns(other, 3);
     EXPECT_EQ(waiting("192.0.2.10"), 0u);
     EXPECT_EQ(claim("192.0.2.10")->syn, 50u);
     EXPECT_EQ(claim("192.0.2.10")->dropped, 49u);
+    EXPECT_EQ(waiting(other), 2u);
+    EXPECT_EQ(claim(other)->syn, 11u);
+    EXPECT_EQ(prefix_syn("192.0.2.0"), 63u);
 }
 
-TEST_F(Repeats, CountAtTheNetworkAndTheLimit)
+TEST_F(Repeats, CountInAllThatTheFirstOfThemCountsIn)
 {
     add_network("192.0.2.0", 24, 7);
     const auto limit = limit_source(per_second(1, 1));
+    const auto expect_all = [&](unsigned syns, const char *when) {
+        for (const auto &tally : {network_tally(7), service_tally(smtp, TG_FAMILY_IPV4)}) {
+            EXPECT_EQ(tally.syn, syns) << when;
+            EXPECT_EQ(tally.dropped, syns - 1) << when;
+        }
+        EXPECT_EQ(limit_tally(limit).dropped, syns - 1) << when;
+        EXPECT_EQ(count_of(TG_DROP_SOURCE_RATE, TG_HOOK_INGRESS), syns - 1) << when;
+        EXPECT_EQ(prefix_syn("192.0.2.0"), syns) << when;
+    };
     send_syns("192.0.2.10", 50);
-    EXPECT_EQ(network_tally(7).syn, 50u);
-    EXPECT_EQ(network_tally(7).dropped, 49u);
-    EXPECT_EQ(limit_tally(limit).dropped, 49u);
+    expect_all(50, "while they wait");
+    send_syns("192.0.2.10", gathered_max + 2 - 50);
+    EXPECT_EQ(waiting("192.0.2.10"), 0u);
+    expect_all(gathered_max + 2, "when they have moved");
+}
+
+TEST_F(Repeats, AreOfOneServerAlone)
+{
+    limit_source(per_second(1, 1));
+    send_syns("192.0.2.10", 50);
+    auto conversation = conversation_from("192.0.2.10");
+    conversation.server_address = "198.51.100.26";
+    EXPECT_STREQ(
+        verdict_name(send(conversation.packet({client, syn, 0, 0, 0, TG_DROP_SOURCE_RATE}))),
+        "drop_source_rate");
+    EXPECT_EQ(waiting("192.0.2.10"), 48u);
+    EXPECT_EQ(service_tally(smtp, TG_FAMILY_IPV4).syn, 51u);
 }
 
 TEST_F(Repeats, EndWithTheRejection)

@@ -17,6 +17,7 @@
 #include "kernel/program_tag.hpp"
 #include "kernel/replay_roles.hpp"
 #include "kernel/sandbox.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -91,18 +92,11 @@ std::optional<tg_verdict> verdict_of(Replay &replay, const std::vector<std::uint
 }
 
 /// Both families of the first service, by the gate's own count.
-tg_tally tally(const Replay &replay)
+core::Tally tally(const Replay &replay)
 {
-    const auto &maps = replay.skeleton().maps;
-    const auto view = must(
-        kernel::PerCpuView<tg_tally>::open(bpf_map__fd(maps.service_tallies), "service_tallies"));
-    tg_tally sum{};
-    for (const auto family : {TG_FAMILY_IPV4, TG_FAMILY_IPV6})
-        for (const auto &each : view.at(static_cast<std::uint32_t>(TG_FAMILY_COUNT + family))) {
-            sum.syn += each.syn;
-            sum.opened += each.opened;
-            sum.closed += each.closed;
-        }
+    const auto totals = must(kernel::Totals::open(replay.skeleton().obj));
+    auto sum = totals.service(1, Family::ipv4);
+    sum += totals.service(1, Family::ipv6);
     return sum;
 }
 

@@ -7,6 +7,7 @@
 #include "kernel/map_view.hpp"
 #include "kernel/sandbox.hpp"
 #include "kernel/services.hpp"
+#include "kernel/totals.hpp"
 
 namespace tallygate::test {
 namespace {
@@ -150,12 +151,8 @@ TEST_F(Services, CountWhereTheTablesSay)
     traffic.send_syn("192.0.2.10");
     traffic.send_syn("192.0.2.10");
 
-    const auto view = must(
-        kernel::PerCpuView<tg_tally>::open(program().map_fd("service_tallies"), "service_tallies"));
-    std::uint64_t syns = 0;
-    for (const auto &tally : view.at(2U * TG_FAMILY_COUNT + TG_FAMILY_IPV4))
-        syns += tally.syn;
-    EXPECT_EQ(syns, 2U);
+    const auto totals = must(kernel::Totals::open(program().object()));
+    EXPECT_EQ(totals.service(2, Family::ipv4).syn, 2U);
 }
 
 std::vector<kernel::ServiceOption> numbered_services(unsigned first, unsigned count)
