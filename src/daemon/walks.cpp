@@ -33,7 +33,9 @@ void Walks::begin()
         [this](const Block &block) { return gate_.refresh_prefixes(block, prefix_sink()); });
     walk_sources();
     begin_round();
+    // The lease also while walks rest, for longer than it may last.
     loop_.every(sources_interval, [this] {
+        gate_.renew_lease();
         if (Steady::now() >= sources_due_)
             walk_sources();
         if (!round_begun_ && Steady::now() >= round_due_)

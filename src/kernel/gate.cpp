@@ -350,7 +350,6 @@ void KernelGate::walk()
     if (parts_.limits.has_network_limits())
         parts_.networks.settle_live();
     events_.note(monotonic_now(), [this] { return table_events(); });
-    renew_lease();
 }
 
 bool KernelGate::walk_claims(std::uint32_t entries)

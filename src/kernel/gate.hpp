@@ -72,7 +72,10 @@ public:
     /// counts has changed. The pin directory and the table sizes stay what they were.
     Result<void> reconfigure(const GateOptions &options);
 
-    /// Tells the sink of all proven sources, and of those that send most, and renews the lease.
+    /// Says that the daemon still stands behind what is dropped. To be called several times in the
+    /// shortest lease, which is a second.
+    void renew_lease();
+    /// Tells the sink of all proven sources, and of those that send most.
     void walk();
     /// Tells the sink of about `entries` more claimed sources, and says whether they were the
     /// last of a round.
@@ -177,7 +180,6 @@ private:
     Result<void> apply(const GateOptions &options);
     void remember(const core::ProvenSources &sources);
     void apply_settings(const GateOptions &options);
-    void renew_lease();
     void end_rejections();
     void note_recycled(const Result<void> &done);
     void note_lists();

@@ -105,14 +105,14 @@ TEST_F(RuledGate, StopsEnforcingByItselfAfterAWhile)
     start(options({of("a", {"0.0.0.0/32"}, 1h, 1)}));
     gate_->set_mode(Mode::enforce, 400ms);
     EXPECT_EQ(pass("192.0.2.1", 5), 1U);
-    gate_->walk(); // which renews the lease, and not beyond
+    gate_->renew_lease(); // and not beyond
     std::this_thread::sleep_for(500ms);
     EXPECT_EQ(pass("192.0.2.1", 5), 5U) << "whatever becomes of the daemon";
-    gate_->walk();
+    gate_->renew_lease();
     EXPECT_EQ(gate_->mode(), Mode::observe);
     gate_->set_mode(Mode::enforce, 10min);
     gate_->set_mode(Mode::enforce, std::nullopt);
-    gate_->walk();
+    gate_->renew_lease();
     EXPECT_EQ(pass("192.0.2.1", 5), 0U) << "confirmed";
 }
 
