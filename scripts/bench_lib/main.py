@@ -128,6 +128,9 @@ def parse_arguments(arguments):
     parser.add_argument("--receivers", type=words_of(receivers), help=",".join(receivers))
     parser.add_argument("--rates", type=lambda text: [int(word) for word in text.split(",")],
                         default=RATES, help="of goodput: forged SYNs a second, with commas")
+    parser.add_argument("--sessions", type=words_of(goodput_part.SESSIONS),
+                        default=["message"],
+                        help="of goodput: " + ",".join(goodput_part.SESSIONS))
     parser.add_argument("--rounds", type=int, help="runs of each, interleaved; 3 if not given")
     parser.add_argument("--seconds", type=float, help="of a run; 2 if not given")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -172,7 +175,7 @@ def measure(bench):
         found["flood"] = measure_floods(bench)
     if "goodput" in options.parts:
         found["goodput"] = goodput_part.to_json(
-            goodput_part.measure(bench, bench.chosen(GOODPUT), options.rates))
+            goodput_part.measure(bench, bench.chosen(GOODPUT), options.rates, options.sessions))
     if "haraka" in options.parts:
         found["haraka"] = haraka_part.measure_if_possible(bench)
     return found

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Clients of a mail server, in a closed loop: each connects, waits for the banner, says QUIT,
-// waits for the end, and begins again, under the next of its addresses. With --rate they come
-// when their time has come instead, whether others have ended or not.
+// waits for the end, and begins again, under the next of its addresses. With --message it hands
+// over a message before. With --rate they come when their time has come instead, whether others
+// have ended or not.
 //
 //     mail_client --server ADDR:PORT --first ADDR --sources N [--connections C] [--rate R]
-//                 [--warmup S] [--seconds S]
+//                 [--warmup S] [--seconds S] [--message]
 //
 // Without --seconds each source comes once. Prints one line of JSON: sessions that ended well
 // after the warm-up, and their times in microseconds. Sessions that are still open at the end
@@ -35,7 +36,16 @@ namespace {
 using churn::Poller;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::string_view farewell = "QUIT\r\n";
+/// What a client says, each after the server's answer to the one before.
+constexpr std::array<std::string_view, 6> lines{
+    "EHLO client.example\r\n",
+    "MAIL FROM:<sender@client.example>\r\n",
+    "RCPT TO:<guest@mail.example>\r\n",
+    "DATA\r\n",
+    "From: sender@client.example\r\nTo: guest@mail.example\r\nSubject: the harbour\r\n\r\n"
+    "The ferry leaves at seven. Bring the letters.\r\n.\r\n",
+    "QUIT\r\n"};
+constexpr std::size_t farewell = lines.size() - 1;
 constexpr auto prove_seconds_max = 300.0;
 constexpr auto session_time_max = std::chrono::seconds(10);
 
@@ -47,12 +57,13 @@ struct Settings {
     double rate = 0; ///< sessions to begin in a second; 0: a closed loop
     double warmup = 0;
     double seconds = 0; ///< 0: each source once
+    bool message = false;
 };
 
 struct Session {
     Fd socket{};
     Clock::time_point began{};
-    bool has_said_quit = false;
+    std::size_t next_line = 0; ///< of lines; past them, QUIT has been said
     std::uint64_t heard_bytes = 0;
 };
 
@@ -113,6 +124,7 @@ public:
 private:
     bool is_once() const { return settings_.seconds == 0; }
     bool is_paced() const { return settings_.rate > 0; }
+    std::size_t first_line() const { return settings_.message ? 0 : farewell; }
 
     /// Another session in the place of one that has ended, now or when it is due.
     Result<void> begin_next(std::uint32_t index)
@@ -157,6 +169,7 @@ private:
         const int yes = 1;
 
         session = Session{};
+        session.next_line = first_line();
         if (is_once() && begun_ >= settings_.sources)
             return {};
         session.socket = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -186,14 +199,13 @@ private:
             if (bytes < 0 && (errno == EAGAIN || errno == ENOTCONN))
                 return {};
             if (bytes <= 0)
-                return end(index, bytes == 0 && session.has_said_quit);
+                return end(index, bytes == 0 && session.next_line > farewell);
             session.heard_bytes += static_cast<std::uint64_t>(bytes);
-            if (!session.has_said_quit) {
-                session.has_said_quit = true;
-                if (is_measured())
-                    outcome_.banner_microseconds.push_back(seconds_since(session.began) * 1e6);
-                if (::send(session.socket.get(), farewell.data(), farewell.size(), MSG_NOSIGNAL) <
-                    0)
+            if (session.next_line == first_line() && is_measured())
+                outcome_.banner_microseconds.push_back(seconds_since(session.began) * 1e6);
+            if (session.next_line <= farewell) {
+                const auto line = lines[session.next_line++];
+                if (::send(session.socket.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0)
                     return end(index, false);
             }
         }
@@ -285,6 +297,7 @@ int main(int argc, char **argv)
     app.add_option("--rate", settings.rate, "sessions to begin in a second; 0: a closed loop");
     app.add_option("--warmup", settings.warmup, "seconds that do not count");
     app.add_option("--seconds", settings.seconds, "that count; 0: each source comes once");
+    app.add_flag("--message", settings.message, "each hands over a message before it says QUIT");
     CLI11_PARSE(app, argc, argv);
 
     const auto outcome = run(settings);

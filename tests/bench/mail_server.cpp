@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A mail server that says 220 to whoever comes and 221 to whoever says QUIT, and costs next to
-// nothing itself.
+// A mail server that says 220 to whoever comes, yes to whatever he says, and 221 to whoever says
+// QUIT, and costs next to nothing itself.
 //
 //     mail_server ADDR:PORT
 //
@@ -24,6 +24,9 @@ using churn::Poller;
 
 constexpr std::string_view banner = "220 mail.example ESMTP\r\n";
 constexpr std::string_view goodbye = "221 2.0.0 Bye\r\n";
+constexpr std::string_view extensions = "250-mail.example\r\n250 ENHANCEDSTATUSCODES\r\n";
+constexpr std::string_view go_ahead = "354 End data with <CR><LF>.<CR><LF>\r\n";
+constexpr std::string_view fine = "250 2.0.0 Ok\r\n";
 
 /// A guest's words are never longer than the socket's buffer, so they go at once or not at all.
 void say(int guest, std::string_view words)
@@ -47,15 +50,22 @@ Result<void> welcome_all(const Fd &listener, Poller &poller)
     }
 }
 
-/// Of a line that came in pieces the last has the line's end, and that is all we listen for.
+/// A guest says a line, or a whole message, in one go: so the first word is all we listen for.
 void hear(int guest)
 {
-    std::array<char, 512> words{};
+    std::array<char, 1024> words{};
     const auto bytes = ::recv(guest, words.data(), words.size(), 0);
+    const std::string_view said{words.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0};
 
     if (bytes < 0 && errno == EAGAIN)
         return;
-    if (bytes > 0)
+    if (!said.empty() && !said.starts_with("QUIT")) {
+        say(guest, said.starts_with("EHLO")   ? extensions
+                   : said.starts_with("DATA") ? go_ahead
+                                              : fine);
+        return;
+    }
+    if (!said.empty())
         say(guest, goodbye);
     ::close(guest);
 }

@@ -48,6 +48,16 @@ class Bench(unittest.TestCase):
             self.assertGreater(row["sent"], 0)
         self.assertEqual(leftovers(), [])
 
+    def test_clients_of_either_kind_are_served(self):
+        done = bench("--json", "--parts", "goodput", "--receivers", "clients", "--rates", "0",
+                     "--sessions", "message,quit")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["goodput"]["rows"]
+        self.assertEqual([(row["session"], row["failed"], row["void"]) for row in rows],
+                         [("message", 0, ""), ("quit", 0, "")])
+        for row in rows:
+            self.assertGreater(row["sessions_per_second"], 0)
+
     def test_the_run_after_a_killed_one_cleans_up(self):
         killed = subprocess.Popen([*RUN, "--parts", "flood", "--receivers", "drop",
                                    "--seconds", "20"], env=ENVIRONMENT)
