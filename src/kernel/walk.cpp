@@ -188,13 +188,21 @@ void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const Change
     told_at_[slot] = static_cast<std::uint32_t>(time_.count());
 }
 
-/// By slot, what sources have of which the CPUs hold counts back, with those.
+bool SourceWalk::is_of(const Residual &residual, std::uint32_t slot) const
+{
+    const auto key = key_of(slot);
+    return key.service == residual.source.service &&
+           std::memcmp(&key.addr, &residual.source.addr, sizeof(key.addr)) == 0;
+}
+
+/// By slot, what sources have of which the CPUs hold counts back, with those. Not if the slot is
+/// another's by now: a CPU may hold them back for days.
 std::map<std::uint32_t, core::Tally> SourceWalk::sums_with(const RepeatsReader &repeats) const
 {
     const auto slot_of = [this](const Residual &residual) -> std::optional<std::uint32_t> {
         const auto slot = residual.place;
         if (residual.rejected == 0 || !residual.is_proven || slot >= told_.size() ||
-            !is_listed_[slot])
+            !is_listed_[slot] || !is_of(residual, slot))
             return std::nullopt;
         return slot;
     };

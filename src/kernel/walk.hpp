@@ -87,6 +87,7 @@ public:
     void release(std::uint32_t slot);
 
 private:
+    bool is_of(const Residual &residual, std::uint32_t slot) const;
     std::map<std::uint32_t, core::Tally> sums_with(const RepeatsReader &repeats) const;
     struct Entry {
         Address source;

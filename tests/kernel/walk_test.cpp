@@ -44,6 +44,17 @@ protected:
     Traffic &traffic() { return *traffic_; }
     SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
 
+    /// 40 SYNs of a client whose source has, or had, the first slot.
+    static tg_repeat held_back_of(const std::string &client)
+    {
+        tg_repeat held_back{};
+        held_back.client = kernel::from_address(address(client));
+        held_back.service = smtp;
+        held_back.is_proven = 1;
+        held_back.rejected = 40;
+        return held_back;
+    }
+
     std::unique_ptr<Traffic> traffic_;
 };
 
@@ -132,10 +143,7 @@ TEST_F(Walk, TellsWhatACpuHoldsBackOnce)
     walk.walk(ledger.sink());
     ledger.take_changes();
 
-    tg_repeat held_back{};
-    held_back.is_proven = 1;
-    held_back.rejected = 40;
-    put("repeats", 3U, held_back);
+    put("repeats", 3U, held_back_of("192.0.2.1"));
     walk.walk_repeats(repeats, ledger.sink());
     EXPECT_EQ(ledger.take_changes(), 1U);
     EXPECT_EQ(ledger.of("192.0.2.1").dropped, 40U);
@@ -150,6 +158,23 @@ TEST_F(Walk, TellsWhatACpuHoldsBackOnce)
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.of("192.0.2.1").dropped, 41U);
     EXPECT_EQ(ledger.of("192.0.2.1").syn, 41U);
+}
+
+TEST_F(Walk, OfASlotTellsNothingThatACpuHoldsBackOfWhoHadItBefore)
+{
+    auto walk = open_walk();
+    const auto repeats = must(kernel::RepeatsReader::open(program()));
+    ToldLedger ledger;
+    traffic().connect("192.0.2.1"); // slot 0
+    walk.walk(ledger.sink());
+
+    put("repeats", 3U, held_back_of("203.0.113.9"));
+    walk.walk_repeats(repeats, ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 0U);
+
+    put("repeats", 3U, held_back_of("192.0.2.1"));
+    walk.walk_repeats(repeats, ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").dropped, 40U);
 }
 
 TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
