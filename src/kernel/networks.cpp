@@ -215,13 +215,14 @@ Result<void> NetworkTable::apply(const std::vector<NetworkOption> &networks)
 /// What each network counted, with all that is nested in it.
 NetworkTable::Sums NetworkTable::sums() const
 {
+    std::vector<Id> ids;
     Sums sums;
+    for (const auto &[id, record] : records_)
+        ids.push_back(id);
     // At most 128 steps up: parents are shorter prefixes.
-    for (const auto &[id, record] : records_) {
-        const auto own = totals_->network(id);
+    for (const auto &[id, own] : totals_->networks(ids))
         for (Id at = id; at != 0; at = records_.at(at).parent)
             sums[at] += own;
-    }
     return sums;
 }
 

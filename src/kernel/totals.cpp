@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/totals.hpp"
 
-#include <algorithm>
 #include <optional>
-#include <vector>
 
 #include "kernel/convert.hpp"
 
@@ -81,17 +79,26 @@ Result<Totals> Totals::open(const bpf_object *object)
                   std::move(*verdicts), std::move(*repeats)};
 }
 
+template <typename Visit>
+void Totals::visit_held_back(std::uint32_t first_slot, std::uint32_t end, Visit visit) const
+{
+    for (auto slot = first_slot; slot < end; slot++) {
+        if (repeats_[slot].rejected == 0)
+            continue;
+        if (const auto rejected = read_once(repeats_[slot]))
+            visit(*rejected);
+    }
+}
+
 template <typename IsOne>
 std::uint64_t Totals::held_back(std::uint32_t first_slot, std::uint32_t end, IsOne is_one) const
 {
     std::uint64_t syn = 0;
 
-    for (auto slot = first_slot; slot < end; slot++) {
-        if (repeats_[slot].rejected == 0)
-            continue;
-        if (const auto rejected = read_once(repeats_[slot]); rejected && is_one(*rejected))
-            syn += rejected->syn;
-    }
+    visit_held_back(first_slot, end, [&](const Rejected &rejected) {
+        if (is_one(rejected))
+            syn += rejected.syn;
+    });
     return syn;
 }
 
@@ -129,14 +136,23 @@ core::Tally Totals::service(core::ServiceId service, Family family) const
     return tell(Table::services, index, sum);
 }
 
-core::Tally Totals::network(std::uint32_t network) const
+std::map<std::uint32_t, core::Tally>
+Totals::networks(const std::vector<std::uint32_t> &networks) const
 {
-    auto sum = sum_of(networks_.at(network));
-    const auto rejected = held_back([&](const Rejected &one) { return one.network == network; });
+    std::map<std::uint32_t, core::Tally> sums;
 
-    sum.syn += rejected;
-    sum.dropped += rejected;
-    return tell(Table::networks, network, sum);
+    for (const auto network : networks)
+        sums[network] = sum_of(networks_.at(network));
+    visit_held_back(0, repeats_.entries_max(), [&](const Rejected &rejected) {
+        const auto sum = sums.find(rejected.network);
+        if (sum == sums.end())
+            return;
+        sum->second.syn += rejected.syn;
+        sum->second.dropped += rejected.syn;
+    });
+    for (auto &[network, sum] : sums)
+        sum = tell(Table::networks, network, sum);
+    return sums;
 }
 
 core::Tally Totals::limit_now(std::uint8_t limit) const

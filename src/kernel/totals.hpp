@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "core/seams.hpp"
@@ -27,7 +28,10 @@ public:
     static Result<Totals> open(const bpf_object *object);
 
     core::Tally service(core::ServiceId service, Family family) const;
-    core::Tally network(std::uint32_t network) const;
+    core::Tally network(std::uint32_t network) const { return networks({network})[network]; }
+    /// Many at once, for one look at what is held back: there may be 65,536 of them, and as many
+    /// slots.
+    std::map<std::uint32_t, core::Tally> networks(const std::vector<std::uint32_t> &networks) const;
     /// `dropped` and `would_drop` alone.
     core::Tally limit(std::uint8_t limit) const;
     std::uint64_t packets(tg_hook hook, tg_verdict verdict) const;
@@ -47,6 +51,8 @@ private:
     {
     }
 
+    template <typename Visit>
+    void visit_held_back(std::uint32_t first_slot, std::uint32_t end, Visit visit) const;
     template <typename IsOne>
     std::uint64_t held_back(std::uint32_t first_slot, std::uint32_t end, IsOne is_one) const;
     template <typename IsOne>

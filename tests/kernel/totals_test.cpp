@@ -57,6 +57,21 @@ TEST_F(TotalsOf, ServicesNetworksLimitsAndVerdictsHaveWhatIsHeldBack)
     EXPECT_EQ(totals.packets(TG_HOOK_INGRESS, TG_DROP_SOURCE_RATE), 43U);
 }
 
+TEST_F(TotalsOf, ManyNetworksAreThoseOfEach)
+{
+    hold_back(40);
+    put_in_table("network_tallies", network, tg_tally{5, 2, 1, 3, 1});
+    put_in_table("network_tallies", network + 1, tg_tally{6, 0, 0, 0, 0});
+    const auto totals = open();
+    const auto all = totals.networks({network, network + 1, network + 2});
+    ASSERT_EQ(all.size(), 3U);
+    for (const auto &[id, tally] : all)
+        EXPECT_EQ(tally, totals.network(id)) << id;
+    EXPECT_EQ(all.at(network).syn, 45U);
+    EXPECT_EQ(all.at(network + 1).syn, 6U);
+    EXPECT_EQ(all.at(network + 2), core::Tally{});
+}
+
 TEST_F(TotalsOf, OthersHaveNothingOfIt)
 {
     hold_back(40);
