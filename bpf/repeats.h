@@ -22,6 +22,7 @@ static __always_inline struct tg_repeat *find_repeat(const struct tg_flow_key *e
     __u32 slot = words * 0x9e3779b1U >> TG_REPEATS_SHIFT;
     __u32 index = bpf_get_smp_processor_id() * TG_REPEATS + slot;
 
+    _Static_assert(TG_REPEATS == 1ULL << (32 - TG_REPEATS_SHIFT), "a slot is one of this CPU's");
     return bpf_map_lookup_elem(&repeats, &index);
 }
 

@@ -169,7 +169,8 @@ static __always_inline enum tg_verdict harden(enum tg_verdict verdict)
     return verdict - TG_PASS_MALFORMED + TG_DROP_MALFORMED;
 }
 
-/* The one exit: every packet is counted here, once, under the reason it left for. */
+/* Every packet is counted here, once, under the reason it left for; but for those that are rejected
+ * again, which move_rejected() counts. */
 static __always_inline enum tg_verdict record(enum tg_verdict verdict, enum tg_hook hook)
 {
     __u64 *count = find_verdict_count(hook, verdict);
