@@ -262,7 +262,8 @@ struct tg_rates {
 };
 TG_ABI_SIZE(struct tg_rates, 64);
 
-/* What a limit rejected, by its id. One copy for each CPU. */
+/* What a limit rejected, by its id. One copy for each CPU, which begins as far below 0 as that CPU
+ * holds back of the limit that had the number before (kernel/totals). */
 struct tg_limit_tally {
     __u64 dropped;
     __u64 would_drop;
