@@ -187,6 +187,7 @@ Result<void> KernelGate::apply(const GateOptions &options)
             return done;
     if (const auto done = parts_.services.apply(options.services); !done)
         return done;
+    end_rejections(); // of services that were taken out, at once
     if (const auto done = parts_.networks.apply(options.networks); !done)
         return done;
     const LimitedThings things{parts_.services.ids(), parts_.networks.nodes(), ipv6_source_bits()};
@@ -299,7 +300,24 @@ Result<core::Explanation> KernelGate::explain(const Address &address, core::Serv
          .offset = clock_offset()});
     if (told.is_proven)
         told.tally = parts_.sources.tally(answer->slot);
+    add_held_back(told, service);
     return told;
+}
+
+/// What the CPUs have not told the source's slot or claim.
+void KernelGate::add_held_back(core::Explanation &told, core::ServiceId service) const
+{
+    for (const auto &residual : parts_.repeats.read()) {
+        if (residual.source.service != service || to_address(residual.source.addr) != told.source)
+            continue;
+        if (residual.is_proven && told.tally) {
+            told.tally->syn += residual.rejected;
+            told.tally->dropped += residual.rejected;
+        } else if (!residual.is_proven && told.claimed_syn != 0) {
+            told.claimed_syn += residual.rejected;
+            told.claimed_dropped += residual.rejected;
+        }
+    }
 }
 
 /// Before the first packet.

@@ -183,6 +183,7 @@ private:
     void end_rejections();
     void note_recycled(const Result<void> &done);
     void note_lists();
+    void add_held_back(core::Explanation &told, core::ServiceId service) const;
     std::vector<core::TableUse> table_uses() const;
     std::vector<std::string> warnings(const std::vector<core::TableUse> &tables) const;
     std::uint64_t live_total() const;

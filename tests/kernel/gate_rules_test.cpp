@@ -314,6 +314,23 @@ TEST_F(RuledGate, ExplainsTheNextSyn)
     EXPECT_EQ(must(gate_->explain(address("203.0.113.1"), 1)).verdict, "pass_syn");
 }
 
+TEST_F(RuledGate, ExplainsWithWhatTheCpusHoldBack)
+{
+    start(options({of("source", {"0.0.0.0/32"}, 1h, 3)}));
+    gate_->set_mode(Mode::enforce, std::nullopt);
+    EXPECT_EQ(pass("198.51.100.1", 20), 3U);
+    const auto newcomer = must(gate_->explain(address("198.51.100.1"), 1));
+    EXPECT_EQ(newcomer.claimed_syn, 20U);
+    EXPECT_EQ(newcomer.claimed_dropped, 17U);
+
+    traffic_->connect("198.51.100.2");
+    EXPECT_EQ(pass("198.51.100.2", 20), 2U);
+    const auto proven = must(gate_->explain(address("198.51.100.2"), 1));
+    EXPECT_EQ(proven.tally->syn, 20U);
+    EXPECT_EQ(proven.tally->dropped, 18U);
+    EXPECT_EQ(proven.claimed_syn, 1U) << "before it was proven";
+}
+
 TEST_F(RuledGate, ExplainsWhatTheListsSay)
 {
     start(options());
