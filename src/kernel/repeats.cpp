@@ -9,32 +9,6 @@
 namespace tallygate::kernel {
 namespace {
 
-/// A slot's two residuals, of its prefix and of the client that it rejects, who may be of another.
-struct SlotResiduals {
-    Residual prefix;
-    Residual client; ///< `source` is the whole address, and `prefix` is not set
-};
-
-/// The counts first: as long as one is not 0, whose it is does not change but under another
-/// sequence number.
-std::optional<SlotResiduals> read_once(const volatile tg_repeat &repeat)
-{
-    const auto sequence = __atomic_load_n(&repeat.sequence, __ATOMIC_ACQUIRE);
-    SlotResiduals slot;
-    slot.prefix.prefix_syn = __atomic_load_n(&repeat.prefix_syn, __ATOMIC_ACQUIRE);
-    slot.client.rejected = __atomic_load_n(&repeat.rejected, __ATOMIC_ACQUIRE);
-    slot.prefix.prefix = repeat.prefix;
-    for (std::size_t i = 0; i < 4; i++)
-        slot.client.source.addr.words[i] = repeat.client.words[i];
-    slot.client.source.service = repeat.service;
-    slot.client.place = repeat.place;
-    slot.client.is_proven = repeat.is_proven != 0;
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (sequence % 2 != 0 || repeat.sequence != sequence)
-        return std::nullopt;
-    return slot;
-}
-
 /// A SYN of a batch. Its IPv6 prefix has heard of it, its claim perhaps not.
 Residual residual_of(const tg_waiting_syn &syn)
 {
@@ -63,6 +37,30 @@ void add_waiting(const volatile tg_batch &batch, std::vector<Residual> &found)
 }
 
 } // namespace
+
+std::optional<tg_repeat> read_repeat(const volatile tg_repeat &repeat)
+{
+    const auto sequence = __atomic_load_n(&repeat.sequence, __ATOMIC_ACQUIRE);
+    tg_repeat copy{};
+
+    // The counts first: as long as one is not 0, whose it is does not change but under another
+    // sequence number.
+    copy.prefix_syn = __atomic_load_n(&repeat.prefix_syn, __ATOMIC_ACQUIRE);
+    copy.rejected = __atomic_load_n(&repeat.rejected, __ATOMIC_ACQUIRE);
+    copy.prefix = repeat.prefix;
+    for (std::size_t i = 0; i < 4; i++)
+        copy.client.words[i] = repeat.client.words[i];
+    copy.service = repeat.service;
+    copy.network = repeat.network;
+    copy.place = repeat.place;
+    copy.verdict = repeat.verdict;
+    copy.limit = repeat.limit;
+    copy.is_proven = repeat.is_proven;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (sequence % 2 != 0 || repeat.sequence != sequence)
+        return std::nullopt;
+    return copy;
+}
 
 std::uint64_t prefix_word(const Address &address)
 {
@@ -104,17 +102,19 @@ std::vector<Residual> RepeatsReader::read() const
     for (std::uint32_t i = 0; i < repeats_.entries_max(); i++) {
         if (repeats_[i].prefix_syn == 0 && repeats_[i].rejected == 0)
             continue;
-        auto slot = read_once(repeats_[i]);
+        const auto slot = read_repeat(repeats_[i]);
         if (!slot)
             continue;
-        if (slot->prefix.prefix_syn != 0)
-            found.push_back(slot->prefix);
-        if (auto &client = slot->client; client.rejected != 0) {
-            client.prefix = prefix_word(to_address(client.source.addr));
-            client.prefix_syn = client.rejected;
-            client.source = cut_to_source(client.source);
-            found.push_back(client);
-        }
+        if (slot->prefix_syn != 0)
+            found.push_back({.prefix = slot->prefix, .prefix_syn = slot->prefix_syn});
+        if (slot->rejected != 0)
+            found.push_back({.prefix = prefix_word(to_address(slot->client)),
+                             .prefix_syn = slot->rejected,
+                             .source = cut_to_source(
+                                 {.addr = slot->client, .service = slot->service, .reserved = 0}),
+                             .place = slot->place,
+                             .is_proven = slot->is_proven != 0,
+                             .rejected = slot->rejected});
     }
     for (std::uint32_t cpu = 0; cpu < batches_.entries_max(); cpu++)
         read_batch(batches_[cpu], found);

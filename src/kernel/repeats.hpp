@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "base/address.hpp"
@@ -25,6 +26,10 @@ inline constexpr std::uint64_t is_ipv4_bit = 2;
 
 /// The word of the prefix that an address is in, as prefix_of() in bpf/prefixes.h.
 std::uint64_t prefix_word(const Address &address);
+
+/// What a slot holds back, and of whom; nothing while it is just moving, when nobody can say
+/// whether the tables have it.
+std::optional<tg_repeat> read_repeat(const volatile tg_repeat &repeat);
 
 /// What one CPU holds back of one source or prefix. Of a prefix there may be several.
 struct Residual {

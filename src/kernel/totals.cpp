@@ -1,43 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/totals.hpp"
 
-#include <optional>
-
 #include "kernel/convert.hpp"
+#include "kernel/repeats.hpp"
 
 namespace tallygate::kernel {
 namespace {
-
-/// What one slot holds back: what its SYNs count in, and how many there are.
-struct Rejected {
-    std::uint32_t syn = 0;
-    std::uint16_t service = 0;
-    bool is_ipv4 = false;
-    std::uint32_t network = 0;
-    std::uint8_t limit = 0;
-    std::uint8_t verdict = 0;
-};
-
-/// None of one that is just moving: whether the tables have it, who can say.
-std::optional<Rejected> read_once(const volatile tg_repeat &repeat)
-{
-    const auto sequence = __atomic_load_n(&repeat.sequence, __ATOMIC_ACQUIRE);
-    Rejected rejected;
-    tg_addr client{};
-
-    rejected.syn = __atomic_load_n(&repeat.rejected, __ATOMIC_ACQUIRE);
-    for (std::size_t i = 0; i < 4; i++)
-        client.words[i] = repeat.client.words[i];
-    rejected.service = repeat.service;
-    rejected.is_ipv4 = to_address(client).is_ipv4();
-    rejected.network = repeat.network;
-    rejected.limit = repeat.limit;
-    rejected.verdict = repeat.verdict;
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (sequence % 2 != 0 || repeat.sequence != sequence)
-        return std::nullopt;
-    return rejected;
-}
 
 /// Numbers that grow, and that stand below 0 for a moment where a limit began (begin_limit()).
 std::uint64_t larger(std::uint64_t one, std::uint64_t other)
@@ -85,8 +53,8 @@ void Totals::visit_held_back(std::uint32_t first_slot, std::uint32_t end, Visit 
     for (auto slot = first_slot; slot < end; slot++) {
         if (repeats_[slot].rejected == 0)
             continue;
-        if (const auto rejected = read_once(repeats_[slot]))
-            visit(*rejected);
+        if (const auto held = read_repeat(repeats_[slot]))
+            visit(*held);
     }
 }
 
@@ -95,9 +63,9 @@ std::uint64_t Totals::held_back(std::uint32_t first_slot, std::uint32_t end, IsO
 {
     std::uint64_t syn = 0;
 
-    visit_held_back(first_slot, end, [&](const Rejected &rejected) {
-        if (is_one(rejected))
-            syn += rejected.syn;
+    visit_held_back(first_slot, end, [&](const tg_repeat &held) {
+        if (is_one(held))
+            syn += held.rejected;
     });
     return syn;
 }
@@ -128,8 +96,9 @@ core::Tally Totals::service(core::ServiceId service, Family family) const
     const auto index = static_cast<std::uint32_t>(service) * TG_FAMILY_COUNT +
                        (is_ipv4 ? TG_FAMILY_IPV4 : TG_FAMILY_IPV6);
     auto sum = sum_of(services_.at(index));
-    const auto rejected = held_back(
-        [&](const Rejected &one) { return one.service == service && one.is_ipv4 == is_ipv4; });
+    const auto rejected = held_back([&](const tg_repeat &one) {
+        return one.service == service && to_address(one.client).is_ipv4() == is_ipv4;
+    });
 
     sum.syn += rejected;
     sum.dropped += rejected;
@@ -143,12 +112,12 @@ Totals::networks(const std::vector<std::uint32_t> &networks) const
 
     for (const auto network : networks)
         sums[network] = sum_of(networks_.at(network));
-    visit_held_back(0, repeats_.entries_max(), [&](const Rejected &rejected) {
-        const auto sum = sums.find(rejected.network);
+    visit_held_back(0, repeats_.entries_max(), [&](const tg_repeat &held) {
+        const auto sum = sums.find(held.network);
         if (sum == sums.end())
             return;
-        sum->second.syn += rejected.syn;
-        sum->second.dropped += rejected.syn;
+        sum->second.syn += held.rejected;
+        sum->second.dropped += held.rejected;
     });
     for (auto &[network, sum] : sums)
         sum = tell(Table::networks, network, sum);
@@ -163,7 +132,7 @@ core::Tally Totals::limit_now(std::uint8_t limit) const
         sum.dropped += value.dropped;
         sum.would_drop += value.would_drop;
     }
-    sum.dropped += held_back([&](const Rejected &one) { return one.limit == limit; });
+    sum.dropped += held_back([&](const tg_repeat &one) { return one.limit == limit; });
     return sum;
 }
 
@@ -180,7 +149,7 @@ std::uint64_t Totals::packets(tg_hook hook, tg_verdict verdict) const
     for (const auto count : verdicts_.at(index))
         sum.syn += count;
     if (hook == TG_HOOK_INGRESS)
-        sum.syn += held_back([&](const Rejected &one) { return one.verdict == verdict; });
+        sum.syn += held_back([&](const tg_repeat &one) { return one.verdict == verdict; });
     return tell(Table::verdicts, index, sum).syn;
 }
 
@@ -194,7 +163,7 @@ Result<void> Totals::begin_limit(std::uint8_t limit) const
         std::vector<tg_limit_tally> rows = limits_.at(limit);
         for (std::uint32_t cpu = 0; cpu < rows.size(); cpu++) {
             const auto other = held_back(cpu * TG_REPEATS, (cpu + 1) * TG_REPEATS,
-                                         [&](const Rejected &one) { return one.limit == limit; });
+                                         [&](const tg_repeat &one) { return one.limit == limit; });
             rows[cpu] = {.dropped = 0 - other, .would_drop = 0};
         }
         if (const auto put = limits_.put(limit, rows); !put)
