@@ -7,6 +7,7 @@
 #pragma once
 
 #include "claims.h"
+#include "dirty.h"
 #include "maps.h"
 #include "prefixes.h"
 
@@ -32,6 +33,7 @@ static __always_inline void add_to_claim(const struct tg_waiting_syn *syn)
         return;
     __sync_fetch_and_add(&bucket->states[way].syn, 1);
     __sync_fetch_and_add(&bucket->states[way].dropped, 1);
+    mark_bucket(syn->bucket);
 }
 
 /* Readers wait for an even number. Always 0. */

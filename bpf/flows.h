@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "dirty.h"
 #include "injected.h"
 #include "maps.h"
 #include "parse.h"
@@ -62,8 +63,10 @@ static __always_inline void count_opened(const struct tg_flow_key *ends, const s
     struct tg_source *source = find_slot(flow->source_slot);
     struct tg_tally *tally = find_service_tally(flow->service, is_ipv6(&ends->client));
 
-    if (source)
+    if (source) {
         add_one(&source->tally.opened);
+        mark_slot(flow->source_slot);
+    }
     if (tally)
         add_one(&tally->opened);
     tally = find_network_tally(flow->network);
@@ -80,7 +83,8 @@ static __always_inline void count_opened(const struct tg_flow_key *ends, const s
 static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg_flow *flow,
                                        __u64 state)
 {
-    struct tg_source *source = find_slot(flow->source_slot);
+    __u32 slot = flow->source_slot;
+    struct tg_source *source = find_slot(slot);
     struct tg_tally *service = find_service_tally(flow->service, is_ipv6(&ends->client));
     __u32 network_id = flow->network;
     struct tg_tally *network = find_network_tally(network_id);
@@ -90,8 +94,10 @@ static __always_inline bool close_once(const struct tg_flow_key *ends, struct tg
         __sync_val_compare_and_swap(&flow->state, state, closed) != state)
         return false;
 
-    if (source)
+    if (source) {
         add_one(&source->tally.closed);
+        mark_slot(slot);
+    }
     if (service)
         add_one(&service->closed);
     if (network)

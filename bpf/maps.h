@@ -144,6 +144,15 @@ struct {
     __type(value, struct tg_claims);
 } claims SEC(".maps");
 
+/* Which of their buckets have changed since the daemon looked: a bit each. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, CLAIM_BUCKETS_MAX / 64);
+    __type(key, __u32);
+    __type(value, __u64);
+} dirty_claims SEC(".maps");
+
 /* Limits: which hold at a service, what they ask, and how much of them is used. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -205,15 +214,15 @@ struct {
 } flows SEC(".maps");
 
 /*
- * Who may be proven: two bits of a word for each. A source that nobody has seen must not reach
- * the index, which costs more than all the rest when it is cold.
+ * Who may be proven, and the slot of who was met last. A source that nobody has seen must not
+ * reach the index, which costs more than all the rest when it is cold.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, FILTER_WORDS_MAX);
     __type(key, __u32);
-    __type(value, __u64);
+    __type(value, struct tg_filter);
 } proven_filter SEC(".maps");
 
 /* Where a proven source's slot is. Never an LRU: a live count must not be evicted. */
@@ -231,6 +240,15 @@ struct {
     __type(key, __u32);
     __type(value, struct tg_source);
 } sources SEC(".maps");
+
+/* Which of these have changed since the daemon looked: a bit each. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, SOURCES_MAX / 64);
+    __type(key, __u32);
+    __type(value, __u64);
+} dirty_sources SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

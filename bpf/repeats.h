@@ -7,6 +7,7 @@
 
 #include "batches.h"
 #include "claims.h"
+#include "dirty.h"
 #include "maps.h"
 #include "prefixes.h"
 #include "sources.h"
@@ -50,6 +51,7 @@ static __always_inline void add_rejected_claim(const struct tg_repeat *repeat)
     state = &bucket->states[way];
     __sync_fetch_and_add(&state->syn, repeat->rejected);
     __sync_fetch_and_add(&state->dropped, repeat->rejected);
+    mark_bucket(repeat->place / TG_BUCKET_WAYS);
 }
 
 static __always_inline void add_rejected_slot(const struct tg_repeat *repeat)
@@ -63,6 +65,7 @@ static __always_inline void add_rejected_slot(const struct tg_repeat *repeat)
         return;
     __sync_fetch_and_add(&source->tally.syn, repeat->rejected);
     __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);
+    mark_slot(repeat->place);
 }
 
 /* The totals are the CPU's own as well. */

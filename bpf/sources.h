@@ -36,7 +36,7 @@ static __always_inline struct tg_source *find_slot(__u32 slot)
 }
 
 /* A word of the filter, and two bits in it. */
-static __always_inline __u64 *find_filter(__u64 hash)
+static __always_inline struct tg_filter *find_filter(__u64 hash)
 {
     __u32 index = hash >> 20 & filter_mask;
 
@@ -48,31 +48,58 @@ static __always_inline __u64 filter_bits(__u64 hash)
     return 1ULL << (hash >> 8 & 63) | 1ULL << (hash >> 14 & 63);
 }
 
+/* Not while the slot is leaving the index: it will be another's, and only who is at it now is
+ * waited for. */
+static __always_inline bool is_slot_of(__u32 slot, const struct tg_source_key *key)
+{
+    const struct tg_source *source = find_slot(slot);
+
+    return source && *(const volatile __u32 *)&source->used == TG_SLOT_USED &&
+           is_same_addr(&source->key.addr, &key->addr) && source->key.service == key->service;
+}
+
+/* The slot of a source that the filter lets pass: as it was when it was last met, or by the index.
+ * NO_SLOT if it is in neither. */
+static __always_inline __u32 recall_slot(struct tg_filter *filter, __u64 hash,
+                                         const struct tg_source_key *key)
+{
+    __u32 *met = &filter->met[hash & 1];
+    __u32 slot = *(volatile __u32 *)met;
+    const __u32 *known;
+
+    if (is_slot_of(slot, key))
+        return slot;
+    known = bpf_map_lookup_elem(&source_index, key);
+    if (!known)
+        return NO_SLOT;
+    slot = *known;
+    *(volatile __u32 *)met = slot;
+    return slot;
+}
+
 /* The slot of a source, if it has proven itself before; else NO_SLOT. */
 static __always_inline __u32 find_proven(const struct tg_source_key *key, __u64 hash)
 {
-    const __u64 *word;
+    struct tg_filter *filter;
     __u64 bits = filter_bits(hash);
-    const __u32 *slot;
 
     if (!is_hinted(TG_HINT_PROVEN, &key->addr))
         return NO_SLOT;
-    word = find_filter(hash);
-    if (!word || (*word & bits) != bits)
+    filter = find_filter(hash);
+    if (!filter || (filter->bits & bits) != bits)
         return NO_SLOT;
-    slot = bpf_map_lookup_elem(&source_index, key);
-    return slot ? *slot : NO_SLOT;
+    return recall_slot(filter, hash, key);
 }
 
 /* Whoever finds a source in the index must find it here before. */
-static __always_inline void set_filter(const struct tg_source_key *key, __u64 hash)
+static __always_inline void set_filter(struct tg_filter *filter, const struct tg_source_key *key,
+                                       __u64 hash)
 {
-    __u64 *word = find_filter(hash);
     __u64 bits = filter_bits(hash);
 
     set_hint(TG_HINT_PROVEN, &key->addr);
-    if (word && (*word & bits) != bits)
-        __sync_fetch_and_or(word, bits);
+    if ((filter->bits & bits) != bits)
+        __sync_fetch_and_or(&filter->bits, bits);
 }
 
 /* A slot that nobody uses: one given back, or the next that was never used. */
@@ -95,15 +122,18 @@ static __always_inline __u32 take_slot(void)
 /* The slot of a source that has just proven itself: its own, or a new one. */
 static __always_inline __u32 prove_source(const struct tg_source_key *key)
 {
-    const __u32 *known = bpf_map_lookup_elem(&source_index, key);
     __u64 hash = hash_source(key);
+    struct tg_filter *filter = find_filter(hash);
+    __u32 known = filter ? recall_slot(filter, hash, key) : NO_SLOT;
     struct tg_source *source;
     __u32 slot;
 
-    if (known) {
+    if (!filter)
+        return NO_SLOT;
+    if (known != NO_SLOT) {
         /* The daemon may just be making the filter anew, and not have seen this source. */
-        set_filter(key, hash);
-        return *known;
+        set_filter(filter, key, hash);
+        return known;
     }
 
     slot = take_slot();
@@ -111,16 +141,15 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
     if (!source)
         return NO_SLOT;
 
-    set_filter(key, hash);
+    set_filter(filter, key, hash);
     source->key = *key;
     if (bpf_map_update_elem(&source_index, key, &slot, BPF_NOEXIST) == 0) {
-        /* An exchange and not a store: the daemon must not see `used` before the key. */
-        __sync_lock_test_and_set(&source->used, 1);
+        /* An exchange and not a store: nobody must see `used` before the key. */
+        __sync_lock_test_and_set(&source->used, TG_SLOT_USED);
         return slot;
     }
 
     /* Another CPU was first, or the index is full. */
     bpf_map_push_elem(&freed_slots, &slot, BPF_ANY);
-    known = bpf_map_lookup_elem(&source_index, key);
-    return known ? *known : NO_SLOT;
+    return recall_slot(filter, hash, key);
 }

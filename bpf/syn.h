@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "dirty.h"
 #include "limits.h"
 #include "lists.h"
 #include "parse.h"
@@ -73,6 +74,7 @@ static __always_inline void count_slot(__u32 slot, enum tg_verdict verdict)
         __sync_fetch_and_add(&source->tally.dropped, 1);
     else if (tg_verdict_would_drop(verdict))
         __sync_fetch_and_add(&source->tally.would_drop, 1);
+    mark_slot(slot);
 }
 
 /* The SYN with its source: in its slot if it is proven, else in its claim, if it has one. */
@@ -91,6 +93,7 @@ static __always_inline void count_source(const struct sender *sender, struct tg_
     __sync_fetch_and_add(&state->syn, 1);
     if (tg_verdict_drops(verdict))
         __sync_fetch_and_add(&state->dropped, 1);
+    mark_bucket(sender->bucket);
 }
 
 /*
@@ -102,8 +105,10 @@ static __always_inline bool enter_claim(struct sender *sender, struct tg_claims 
 {
     if (!bucket || (sender->slot != NO_SLOT && !letter->claim_interval_ns))
         return true;
-    if (sender->way >= NO_WAY)
+    if (sender->way >= NO_WAY) {
         sender->way = take_way(bucket, &sender->key, letter->now);
+        mark_bucket(sender->bucket);
+    }
     if (sender->way >= NO_WAY)
         return true;
     return charge_claim(&bucket->states[sender->way], letter->now, letter->claim_interval_ns,

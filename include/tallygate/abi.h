@@ -20,7 +20,7 @@
 #define TG_ABI_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " changed size")
 #endif
 
-#define TG_ABI_VERSION 7
+#define TG_ABI_VERSION 8
 
 /* Bounds that are part of the layout. Table sizes are configuration; see maps.h. */
 #define TG_SERVICES_MAX 256 /* ids 1 to 255; 0 is "none" */
@@ -370,16 +370,32 @@ struct tg_batch {
 };
 TG_ABI_SIZE(struct tg_batch, 832);
 
+enum tg_slot_use {
+    TG_SLOT_FREE,
+    TG_SLOT_USED,    /* its source is in the index, under this slot */
+    TG_SLOT_LEAVING, /* its source is leaving the index, or has left */
+};
+
 /*
  * A proven source's slot: one cache line, mapped by the daemon and read without a system
- * call. A slot is the daemon's to read once `used` is 1, and never moves.
+ * call. A slot is the daemon's to read once it is in use, and never moves.
  */
 struct tg_source {
     struct tg_tally tally;
     struct tg_source_key key;
-    __u32 used;
+    __u32 used; /* enum tg_slot_use */
 };
 TG_ABI_SIZE(struct tg_source, 64);
+
+/*
+ * Who may be proven: two bits for each. Beside them, by another bit of the source's hash, the slots
+ * of those that were met here last, which spares them the index. A slot says itself whose it is.
+ */
+struct tg_filter {
+    __u64 bits;
+    __u32 met[2];
+};
+TG_ABI_SIZE(struct tg_filter, 16);
 
 /* Written by the programs alone, and only growing. One element. */
 struct tg_progress {

@@ -2,7 +2,6 @@
 #include "kernel/claims_walk.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <map>
 
@@ -26,7 +25,11 @@ Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
     auto claims = MappedArray<tg_claims>::open(program.map_fd("claims"), "claims");
     if (!claims)
         return claims.error();
-    return ClaimsWalk{std::move(*claims)};
+    auto dirty = DirtyBits::open(program.map_fd("dirty_claims"), "dirty_claims");
+    if (!dirty)
+        return dirty.error();
+    dirty->mark_all(); // what another walk has looked at, it may not have told
+    return ClaimsWalk{std::move(*claims), std::move(*dirty)};
 }
 
 bool ClaimsWalk::is_of(const Residual &residual, const Told &way)
@@ -89,54 +92,32 @@ void ClaimsWalk::tell(std::uint32_t place, const Told &now, const ChangeSink &si
           .claimed = true});
 }
 
-/// Of all that some buckets hold: another one if anything of it has changed. Four sums side by
-/// side, because each step of one waits for the step before.
-std::uint64_t ClaimsWalk::fingerprint(std::uint32_t first, std::uint32_t end) const
+/// A way that did not stand still is looked at again.
+void ClaimsWalk::look_at(std::uint32_t bucket, const ChangeSink &sink)
 {
-    constexpr std::uint64_t multiplier = 0x9e3779b97f4a7c15;
-    constexpr std::size_t words = sizeof(tg_claims) / sizeof(std::uint64_t);
-    std::array<std::uint64_t, 4> sums{1, 2, 3, 4};
+    const auto first = bucket * TG_BUCKET_WAYS;
 
-    for (auto bucket = first; bucket < end; bucket++) {
-        std::array<std::uint64_t, words> held;
-        std::memcpy(held.data(), const_cast<const tg_claims *>(&claims_[bucket]), sizeof(held));
-        for (std::size_t i = 0; i < words; i++) {
-            auto &sum = sums[i % sums.size()];
-            sum = (sum ^ sum >> 32 ^ held[i]) * multiplier;
-        }
-    }
-    std::uint64_t all = 0;
-    for (const auto sum : sums)
-        all = (all ^ all >> 32 ^ sum) * multiplier;
-    return all;
-}
-
-/// What changes while the ways are read has another fingerprint at the next look.
-void ClaimsWalk::look_at_group(std::uint32_t group, const ChangeSink &sink)
-{
-    const auto first = group * group_buckets;
-    const auto end = std::min(claims_.entries_max() - first, group_buckets) + first;
-    const auto now = fingerprint(first, end);
-
-    if (now == looked_at_[group])
-        return;
-    for (auto place = first * TG_BUCKET_WAYS; place < end * TG_BUCKET_WAYS; place++)
+    for (auto place = first; place < first + TG_BUCKET_WAYS; place++) {
         if (const auto way = read(place))
             tell(place, *way, sink);
-    looked_at_[group] = now;
+        else if (claims_[bucket].states[place % TG_BUCKET_WAYS].word != 0)
+            dirty_.mark(bucket);
+    }
 }
 
 bool ClaimsWalk::walk_some(std::uint32_t entries, const ChangeSink &sink)
 {
-    const auto groups = static_cast<std::uint32_t>(looked_at_.size());
-    const auto some = std::max(entries / TG_BUCKET_WAYS / group_buckets, 1U);
-    const auto end = std::min(groups - next_group_, some) + next_group_;
+    std::uint32_t looked_at = 0;
 
-    for (; next_group_ < end; next_group_++)
-        look_at_group(next_group_, sink);
-    if (next_group_ < groups)
+    for (; next_word_ < dirty_.words() && looked_at < entries; next_word_++)
+        dirty_.take(next_word_, [&](std::uint32_t bucket) {
+            if (bucket < claims_.entries_max())
+                look_at(bucket, sink);
+            looked_at += TG_BUCKET_WAYS;
+        });
+    if (next_word_ < dirty_.words())
         return false;
-    next_group_ = 0;
+    next_word_ = 0;
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "core/snapshot.hpp"
+#include "kernel/dirty_bits.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program.hpp"
 #include "kernel/repeats.hpp"
@@ -28,7 +29,8 @@ class ClaimsWalk {
 public:
     static Result<ClaimsWalk> open(const Program &program);
 
-    /// Looks at about `entries` more ways, and says whether they were the last of a round.
+    /// Looks at about `entries` more ways, of those that have changed since they were looked at,
+    /// and says whether they were the last of a round. In the first round at each.
     bool walk_some(std::uint32_t entries, const ChangeSink &sink);
     /// Looks at the ways of sources that the CPUs hold counts of, with those counts.
     void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
@@ -49,17 +51,13 @@ private:
         std::uint32_t dropped;
     };
 
-    explicit ClaimsWalk(MappedArray<tg_claims> claims)
-        : claims_(std::move(claims)), told_(std::size_t{claims_.entries_max()} * TG_BUCKET_WAYS),
-          looked_at_((claims_.entries_max() + group_buckets - 1) / group_buckets)
+    ClaimsWalk(MappedArray<tg_claims> claims, DirtyBits dirty)
+        : claims_(std::move(claims)), dirty_(std::move(dirty)),
+          told_(std::size_t{claims_.entries_max()} * TG_BUCKET_WAYS)
     {
     }
 
-    /// Buckets that are looked at together, or not at all.
-    static constexpr std::uint32_t group_buckets = 64;
-
-    std::uint64_t fingerprint(std::uint32_t first, std::uint32_t end) const;
-    void look_at_group(std::uint32_t group, const ChangeSink &sink);
+    void look_at(std::uint32_t bucket, const ChangeSink &sink);
     std::optional<Told> read(std::uint32_t place) const;
     std::map<std::uint32_t, Told> sums_with(const RepeatsReader &repeats) const;
     std::optional<std::uint32_t> place_of(const Residual &residual) const;
@@ -68,9 +66,9 @@ private:
     static bool is_same_source(const Told &one, const Told &other);
 
     MappedArray<tg_claims> claims_;
-    ZeroedArray<Told> told_;               ///< by place: bucket * TG_BUCKET_WAYS + way
-    std::vector<std::uint64_t> looked_at_; ///< by group: its fingerprint at the last look
-    std::uint32_t next_group_ = 0;
+    DirtyBits dirty_;        ///< by bucket
+    ZeroedArray<Told> told_; ///< by place: bucket * TG_BUCKET_WAYS + way
+    std::uint32_t next_word_ = 0;
 };
 
 } // namespace tallygate::kernel

@@ -44,10 +44,10 @@ Result<Skeleton> load_gate(bool fragments)
         return Error::system("open the gate's programs");
 
     auto &maps = skeleton->maps;
-    for (auto *map :
-         {maps.sources, maps.source_index, maps.freed_slots, maps.claims, maps.flows, maps.networks,
-          maps.network_tallies, maps.network_records, maps.network_nodes, maps.prefixes,
-          maps.ipv6_prefixes, maps.rates, maps.proven_filter, maps.pending})
+    for (auto *map : {maps.sources, maps.source_index, maps.freed_slots, maps.claims, maps.flows,
+                      maps.networks, maps.network_tallies, maps.network_records, maps.network_nodes,
+                      maps.prefixes, maps.ipv6_prefixes, maps.rates, maps.proven_filter,
+                      maps.dirty_sources, maps.dirty_claims, maps.pending})
         bpf_map__set_max_entries(map, 1024);
     skeleton->rodata->has_fragments = fragments;
     if (fragments)

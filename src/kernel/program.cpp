@@ -63,8 +63,10 @@ constexpr SizedMap sized_maps[] = {
     {"sources",         "sources"},
     {"source_index",    nullptr},
     {"freed_slots",     nullptr},
+    {"dirty_sources",   nullptr},
     {"proven_filter",   nullptr,         1, 0, true},
     {"claims",          "claims",        TG_BUCKET_WAYS, 0, true},
+    {"dirty_claims",    nullptr},
     {"rates",           "rates",         TG_BUCKET_WAYS, 0, true},
     {"ipv6_prefixes",   "ipv6_prefixes", TG_BUCKET_WAYS, 0, true},
     {"flows",           "flows"},
@@ -89,6 +91,13 @@ std::uint32_t filter_words(std::uint32_t sources_max)
 {
     constexpr std::uint32_t words_min = 64;
     return std::bit_ceil(std::max(sources_max / 4, words_min));
+}
+
+/// A bit for each place of a table.
+std::uint32_t dirty_words(std::uint32_t places)
+{
+    constexpr std::uint32_t word_bits = 64;
+    return places / word_bits + (places % word_bits != 0 ? 1 : 0);
 }
 
 std::uint32_t buckets(std::uint32_t entries, std::uint32_t ways = TG_BUCKET_WAYS)
@@ -189,8 +198,10 @@ Result<void> Program::open(const TableSizes &sizes, bool fragments)
         {maps.sources, sizes.sources_max},
         {maps.source_index, sizes.sources_max},
         {maps.freed_slots, sizes.sources_max},
+        {maps.dirty_sources, dirty_words(sizes.sources_max)},
         {maps.proven_filter, filter_words(sizes.sources_max)},
         {maps.claims, buckets(sizes.claims_max)},
+        {maps.dirty_claims, dirty_words(buckets(sizes.claims_max))},
         {maps.rates, buckets(sizes.rates_max)},
         {maps.ipv6_prefixes, buckets(sizes.ipv6_prefixes_max)},
         {maps.repeats, static_cast<std::uint32_t>(libbpf_num_possible_cpus()) * TG_REPEATS},

@@ -74,8 +74,7 @@ Result<void> rebuild_proven_filter(const Program &program)
     auto sources = MappedArray<tg_source>::open(program.map_fd("sources"), "sources");
     if (!sources)
         return sources.error();
-    auto filter =
-        MappedArray<std::uint64_t>::open(program.map_fd("proven_filter"), "proven_filter");
+    auto filter = MappedArray<tg_filter>::open(program.map_fd("proven_filter"), "proven_filter");
     if (!filter)
         return filter.error();
     const auto progress = MappedArray<tg_progress>::open(program.map_fd("progress"), "progress");
@@ -93,8 +92,8 @@ Result<void> rebuild_proven_filter(const Program &program)
     hints->replace(hints_of(*sources, used()));
     auto words = filter_of(*sources, used(), program.constants());
     for (std::uint32_t i = 0; i < words.size() && i < filter->entries_max(); i++)
-        if ((*filter)[i] != words[i])
-            __atomic_store_n(&(*filter)[i], words[i], __ATOMIC_SEQ_CST);
+        if ((*filter)[i].bits != words[i])
+            __atomic_store_n(&(*filter)[i].bits, words[i], __ATOMIC_SEQ_CST);
     // Whoever was proving himself meanwhile, by a bit that he found set or has set before, is done.
     if (const auto waited = wait_for_programs(); !waited)
         return waited;
@@ -102,8 +101,8 @@ Result<void> rebuild_proven_filter(const Program &program)
     hints->add(hints_of(*sources, used()));
     words = filter_of(*sources, used(), program.constants());
     for (std::uint32_t i = 0; i < words.size() && i < filter->entries_max(); i++)
-        if (((*filter)[i] & words[i]) != words[i])
-            __atomic_fetch_or(&(*filter)[i], words[i], __ATOMIC_SEQ_CST);
+        if (((*filter)[i].bits & words[i]) != words[i])
+            __atomic_fetch_or(&(*filter)[i].bits, words[i], __ATOMIC_SEQ_CST);
     return {};
 }
 

@@ -77,6 +77,8 @@ void size_tables(gate &skeleton, const ReplayOptions &options)
         std::bit_ceil(packets * pending_for_each), pending_min, pending_max));
     bpf_map__set_max_entries(maps.pending, handshakes / TG_PENDING_WAYS);
     bpf_map__set_max_entries(maps.proven_filter, std::bit_ceil(flows));
+    for (auto *map : {maps.dirty_sources, maps.dirty_claims}) // nobody looks
+        bpf_map__set_max_entries(map, 1);
     const auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
     bpf_map__set_max_entries(maps.repeats, cpus * TG_REPEATS);
     bpf_map__set_max_entries(maps.batches, cpus);

@@ -69,12 +69,14 @@ Result<void> SlotRecycler::step(SourceWalk &walk, std::chrono::seconds idle)
     return {};
 }
 
-/// Of one that came back meanwhile the index has another slot, or this one's flow is open.
+/// Of one that came back meanwhile the index has another slot, or this one's flow is open. First
+/// nobody may find the slot without the index.
 Result<void> SlotRecycler::take_out(const SourceWalk &walk, const Slots &slots)
 {
     const int index = program_.map_fd("source_index");
 
     for (const auto slot : slots) {
+        walk.mark_leaving(slot);
         const auto key = walk.key_of(slot);
         std::uint32_t found = 0;
         if (bpf_map_lookup_elem(index, &key, &found) != 0 || found != slot)

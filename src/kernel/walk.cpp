@@ -41,7 +41,10 @@ Result<SourceWalk> SourceWalk::open(const Program &program)
     auto progress = MappedArray<tg_progress>::open(program.map_fd("progress"), "progress");
     if (!progress)
         return progress.error();
-    return SourceWalk{std::move(*slots), std::move(*progress)};
+    auto dirty = DirtyBits::open(program.map_fd("dirty_sources"), "dirty_sources");
+    if (!dirty)
+        return dirty.error();
+    return SourceWalk{std::move(*slots), std::move(*progress), std::move(*dirty)};
 }
 
 std::uint32_t SourceWalk::slots_used() const
@@ -77,8 +80,10 @@ void SourceWalk::find_new_slots()
         sort_recent();
 }
 
+/// The next walk looks at it, whether it changes again or not.
 void SourceWalk::list_slot(std::uint32_t slot)
 {
+    dirty_.mark(slot);
     recent_.push_back({to_address(key_of(slot).addr), slot});
     is_listed_[slot] = true;
     told_at_[slot] = static_cast<std::uint32_t>(time_.count());
@@ -106,6 +111,11 @@ bool SourceWalk::is_over(std::uint32_t slot) const
     return present.opened == present.closed && larger_of(present, told_[slot]) == told_[slot];
 }
 
+void SourceWalk::mark_leaving(std::uint32_t slot) const
+{
+    __atomic_store_n(&slots_[slot].used, TG_SLOT_LEAVING, __ATOMIC_SEQ_CST);
+}
+
 /// Where it stands in the order is forgotten when that is next made: until then somebody looks at a
 /// slot of nobody, or at another's, and tells what is true of that.
 void SourceWalk::release(std::uint32_t slot)
@@ -113,7 +123,7 @@ void SourceWalk::release(std::uint32_t slot)
     volatile tg_source &source = slots_[slot];
     auto *bytes = reinterpret_cast<volatile std::byte *>(&source);
 
-    source.used = 0;
+    source.used = TG_SLOT_FREE;
     std::fill(bytes, bytes + sizeof(source), std::byte{0});
     told_[slot] = {};
     is_listed_[slot] = false;
@@ -226,9 +236,11 @@ void SourceWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &si
 void SourceWalk::walk(const ChangeSink &sink)
 {
     find_new_slots();
-    for (std::uint32_t slot = 0; slot < told_.size(); slot++)
-        if (is_listed_[slot])
-            look_at(slot, sink);
+    for (std::uint32_t word = 0; word < dirty_.words(); word++)
+        dirty_.take(word, [&](std::uint32_t slot) {
+            if (slot < told_.size() && is_listed_[slot])
+                look_at(slot, sink);
+        });
 }
 
 bool SourceWalk::walk_block(const Block &block, std::size_t sources_max, const ChangeSink &sink)

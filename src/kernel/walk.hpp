@@ -16,6 +16,7 @@
 #include "base/result.hpp"
 #include "core/ledger.hpp"
 #include "core/snapshot.hpp"
+#include "kernel/dirty_bits.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program.hpp"
 #include "kernel/repeats.hpp"
@@ -50,7 +51,7 @@ public:
     /// What has been told so far, by slot.
     const std::vector<core::Tally> &told() const { return told_; }
 
-    /// Looks at every slot.
+    /// Looks at every slot that has changed since the last walk; in the first, at each.
     void walk(const ChangeSink &sink);
 
     /// Looks at the slots of a block's sources, if there are at most `sources_max` of them.
@@ -83,6 +84,8 @@ public:
                                          std::size_t rows_max);
     /// Nothing is open, and all was told.
     bool is_over(std::uint32_t slot) const;
+    /// From now on only the index leads to this slot, or who is at it already.
+    void mark_leaving(std::uint32_t slot) const;
     /// Empties the slot, which no program holds any more: it is nobody's.
     void release(std::uint32_t slot);
 
@@ -96,8 +99,8 @@ private:
         auto operator<=>(const Entry &) const = default;
     };
 
-    SourceWalk(MappedArray<tg_source> slots, MappedArray<tg_progress> progress)
-        : slots_(std::move(slots)), progress_(std::move(progress))
+    SourceWalk(MappedArray<tg_source> slots, MappedArray<tg_progress> progress, DirtyBits dirty)
+        : slots_(std::move(slots)), progress_(std::move(progress)), dirty_(std::move(dirty))
     {
     }
 
@@ -111,6 +114,7 @@ private:
 
     MappedArray<tg_source> slots_;
     MappedArray<tg_progress> progress_;
+    DirtyBits dirty_;                     ///< by slot
     std::vector<core::Tally> told_;       ///< by slot
     std::vector<bool> is_listed_;         ///< by slot
     std::vector<std::uint32_t> told_at_;  ///< by slot, in seconds

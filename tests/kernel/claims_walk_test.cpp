@@ -50,6 +50,8 @@ protected:
         auto bucket = get<tg_claims>("claims", *place / TG_BUCKET_WAYS);
         how(bucket.sources[*place % TG_BUCKET_WAYS], bucket.states[*place % TG_BUCKET_WAYS]);
         put("claims", *place / TG_BUCKET_WAYS, bucket);
+        must(kernel::DirtyBits::open(program().map_fd("dirty_claims"), "dirty_claims"))
+            .mark(*place / TG_BUCKET_WAYS);
     }
 
     /// What the first CPU holds back of a source.

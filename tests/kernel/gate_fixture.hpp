@@ -414,6 +414,8 @@ private:
         resize(maps().ipv6_prefixes, sizes.ipv6_prefixes_max / TG_BUCKET_WAYS);
         resize(maps().prefixes, sizes.prefix_pairs);
         resize(maps().proven_filter, filter_words);
+        resize(maps().dirty_claims, sizes.claims_max / TG_BUCKET_WAYS / 64 + 1);
+        resize(maps().dirty_sources, sizes.sources_max / 64 + 1);
         const auto cpus = static_cast<std::uint32_t>(libbpf_num_possible_cpus());
         resize(maps().repeats, cpus * TG_REPEATS);
         resize(maps().batches, cpus);

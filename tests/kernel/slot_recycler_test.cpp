@@ -188,7 +188,7 @@ TEST_F(Recycler, TheFilterForgetsWhoLeftAndKnowsWhoStayed)
     const auto filter_bits = [this] {
         int bits = 0;
         for (std::uint32_t i = 0; i < program().entries_max("proven_filter"); i++)
-            bits += std::popcount(get<std::uint64_t>("proven_filter", i));
+            bits += std::popcount(get<tg_filter>("proven_filter", i).bits);
         return bits;
     };
     const auto hinted = [this] {

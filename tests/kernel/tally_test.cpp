@@ -389,7 +389,7 @@ TEST_F(FullSources, HandOutASlotThatWasGivenBack)
 
     EXPECT_STREQ(verdict_name(acknowledge(from("192.0.2.3"))), "pass_opened");
     expect_tally(*slot_tally("192.0.2.3"), 0, 1, 0);
-    EXPECT_EQ(get<tg_source>(maps().sources, *slot)->used, 1u);
+    EXPECT_EQ(get<tg_source>(maps().sources, *slot)->used, unsigned{TG_SLOT_USED});
 }
 
 class FullFlows : public Tallies {

@@ -44,6 +44,14 @@ protected:
     Traffic &traffic() { return *traffic_; }
     SourceWalk open_walk() const { return must(SourceWalk::open(program())); }
 
+    /// As a program would change it.
+    void change(std::uint32_t slot, const tg_source &value) const
+    {
+        put("sources", slot, value);
+        must(kernel::DirtyBits::open(program().map_fd("dirty_sources"), "dirty_sources"))
+            .mark(slot);
+    }
+
     /// 40 SYNs of a client whose source has, or had, the first slot.
     static tg_repeat held_back_of(const std::string &client)
     {
@@ -153,7 +161,7 @@ TEST_F(Walk, TellsWhatACpuHoldsBackOnce)
     auto slot = get<tg_source>("sources", 0U);
     slot.tally.syn += 41;
     slot.tally.dropped += 41;
-    put("sources", 0U, slot);
+    change(0, slot);
     put("repeats", 3U, tg_repeat{});
     walk.walk(ledger.sink());
     EXPECT_EQ(ledger.of("192.0.2.1").dropped, 41U);
@@ -189,7 +197,7 @@ TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
     source.key = {
         .addr = kernel::from_address(address("192.0.2.1")), .service = smtp, .reserved = 0};
     source.tally.opened = 1;
-    source.used = 1;
+    source.used = TG_SLOT_USED;
     put("sources", 1U, source);
     EXPECT_TRUE(walk.walk_block(block("192.0.2.1/32"), 1, ledger.sink()));
     EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
@@ -222,7 +230,7 @@ protected:
         tg_source value{};
         value.key = {.addr = kernel::from_address(source), .service = smtp, .reserved = 0};
         value.tally.opened = 1;
-        value.used = 1;
+        value.used = TG_SLOT_USED;
         put("sources", slot, value);
         put("progress", 0U, reached(slot + 1));
     }
@@ -280,8 +288,8 @@ TEST_F(ManySources, AddUpHoweverTheyAreWalked)
                              .service = smtp,
                              .reserved = 0};
                 value.tally = {tally.syn, tally.opened, tally.closed, 0, 0};
-                value.used = 1;
-                put("sources", slot, value);
+                value.used = TG_SLOT_USED;
+                change(slot, value);
             }
 
             if (random() % 10 == 0) {
