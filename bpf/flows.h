@@ -118,7 +118,7 @@ static __always_inline enum tg_verdict close_flow(const struct tg_flow_key *ends
  * Both sides have said FIN, and each has acknowledged the other's. Asked after every segment
  * on either hook: whichever sees the last acknowledgement closes the flow.
  */
-static __always_inline enum tg_verdict close_if_finished(const struct packet *packet,
+static __always_inline enum tg_verdict close_if_finished(const struct tg_flow_key *ends,
                                                          struct tg_flow *flow, __u64 state)
 {
     if (!flow->client_fin_seen && !flow->server_fin_seen)
@@ -135,7 +135,7 @@ static __always_inline enum tg_verdict close_if_finished(const struct packet *pa
         is_before(flow->server_ack, flow->client_fin) ||
         is_before(flow->client_ack, flow->server_fin))
         return TG_PASS_OPEN_FLOW;
-    return close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_FIN);
+    return close_flow(ends, flow, state, TG_PASS_CLOSED_FIN);
 }
 
 /* The kernel's own rule for a RST (RFC 5961), or anyone could zero a victim's live count. */
@@ -173,27 +173,28 @@ static __always_inline void note_client(struct tg_flow *flow, const struct packe
 
 /* A packet from the client of an open flow. */
 static __always_inline enum tg_verdict follow_client(const struct packet *packet,
+                                                     const struct tg_flow_key *ends,
                                                      struct tg_flow *flow, __u64 state)
 {
     if (packet->rst)
-        return is_valid_rst(flow, packet->seq)
-                   ? close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_RST)
-                   : TG_PASS_RST_IGNORED;
+        return is_valid_rst(flow, packet->seq) ? close_flow(ends, flow, state, TG_PASS_CLOSED_RST)
+                                               : TG_PASS_RST_IGNORED;
     if (!is_in_window(flow, packet))
         return TG_PASS_OUT_OF_WINDOW;
 
     note_client(flow, packet);
-    return close_if_finished(packet, flow, state);
+    return close_if_finished(ends, flow, state);
 }
 
 /* A packet from the server of an open flow: our own kernel's, so its numbers are true. */
 static __always_inline enum tg_verdict follow_server(const struct packet *packet,
+                                                     const struct tg_flow_key *ends,
                                                      struct tg_flow *flow, __u64 state)
 {
     __u32 end = packet->seq + packet->payload_bytes + packet->fin;
 
     if (packet->rst)
-        return close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_RST);
+        return close_flow(ends, flow, state, TG_PASS_CLOSED_RST);
     flow->quiet_seconds = 0;
 
     /* Until now we knew where the server stands by the segment that opened the flow, and that
@@ -207,7 +208,7 @@ static __always_inline enum tg_verdict follow_server(const struct packet *packet
         flow->server_fin = end;
         flow->server_fin_seen = 1;
     }
-    return close_if_finished(packet, flow, state);
+    return close_if_finished(ends, flow, state);
 }
 
 /* Different from every other of the same ends, and open. */
@@ -217,10 +218,11 @@ static __always_inline __u64 new_state(void)
 }
 
 /* An ACK of no open flow: if it names the server's number, a connection has just been made. */
-static __always_inline enum tg_verdict open_flow(const struct packet *packet, __u16 service)
+static __always_inline enum tg_verdict open_flow(const struct packet *packet,
+                                                 const struct tg_flow_key *ends, __u16 service)
 {
-    struct tg_source_key key = source_key_of(&packet->ends.client, service);
-    __u64 hash = hash_ends(&packet->ends);
+    struct tg_source_key key = source_key_of(&ends->client, service);
+    __u64 hash = hash_ends(ends);
     __u64 expected = pending_word(hash, packet->ack_seq);
     struct tg_pending *bucket = find_pending(hash);
     __u32 way = 0;
@@ -242,13 +244,13 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
     if (flow.source_slot == NO_SLOT)
         return TG_PASS_SOURCES_FULL;
     flow.opened_ns = now_ns();
-    flow.network = find_network(&packet->ends.client);
+    flow.network = find_network(&ends->client);
     note_client(&flow, packet);
 
     /* Whoever inserts counts; another CPU with the same ACK finds the flow there. */
-    if (bpf_map_update_elem(&flows, &packet->ends, &flow, BPF_NOEXIST) != 0)
-        return bpf_map_lookup_elem(&flows, &packet->ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
-    count_opened(&packet->ends, &flow);
+    if (bpf_map_update_elem(&flows, ends, &flow, BPF_NOEXIST) != 0)
+        return bpf_map_lookup_elem(&flows, ends) ? TG_PASS_OPEN_FLOW : TG_PASS_FLOWS_FULL;
+    count_opened(ends, &flow);
     forget_pending(bucket, expected, way);
     return TG_PASS_OPENED;
 }
@@ -258,8 +260,9 @@ static __always_inline enum tg_verdict open_flow(const struct packet *packet, __
  * kernel knows better: that connection is over, and this is the next one. Under the same
  * number it is a retransmission, and the client's ACK was lost after it had passed us.
  */
-static __always_inline enum tg_verdict answer_syn(const struct packet *packet, struct tg_flow *flow,
-                                                  __u64 state)
+static __always_inline enum tg_verdict answer_syn(const struct packet *packet,
+                                                  const struct tg_flow_key *ends,
+                                                  struct tg_flow *flow, __u64 state)
 {
     enum tg_verdict verdict = TG_PASS_SYN_ACK;
     __u32 number = packet->seq + 1;
@@ -267,7 +270,7 @@ static __always_inline enum tg_verdict answer_syn(const struct packet *packet, s
     if (flow && flow->server_start == number)
         return verdict;
     if (flow)
-        verdict = close_flow(&packet->ends, flow, state, TG_PASS_CLOSED_REUSE);
-    expect_ack(&packet->ends, number);
+        verdict = close_flow(ends, flow, state, TG_PASS_CLOSED_REUSE);
+    expect_ack(ends, number);
     return verdict;
 }

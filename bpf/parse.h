@@ -75,6 +75,21 @@ static __always_inline struct tg_addr *receiver_of(struct packet *packet, enum t
     return hook == TG_HOOK_INGRESS ? &packet->ends.server : &packet->ends.client;
 }
 
+/*
+ * Both ports in one go, as the flow's key has them: a word that was written in two halves and is
+ * read whole, as the key's hash does, is not to be had before both halves are in the cache.
+ */
+static __always_inline void put_ports(struct tg_flow_key *ends, const struct tcp_ports *ports,
+                                      enum tg_hook hook)
+{
+    __u32 both;
+
+    __builtin_memcpy(&both, ports, sizeof(both));
+    if (hook != TG_HOOK_INGRESS)
+        both = both << 16 | both >> 16;
+    __builtin_memcpy(&ends->client_port, &both, sizeof(both));
+}
+
 static __always_inline bool has_sane_flags(const struct packet *packet)
 {
     if (packet->syn)
@@ -92,8 +107,7 @@ static __always_inline enum tg_verdict parse_tcp(struct cursor *cursor, struct p
 
     if (!ports)
         return incomplete;
-    packet->ends.client_port = hook == TG_HOOK_INGRESS ? ports->source : ports->dest;
-    packet->ends.server_port = hook == TG_HOOK_INGRESS ? ports->dest : ports->source;
+    put_ports(&packet->ends, ports, hook);
     packet->ports_known = true;
 
     tcp = TAKE(cursor, struct tcphdr);

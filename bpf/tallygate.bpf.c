@@ -54,71 +54,75 @@ static __always_inline bool is_dropped_by_list(const struct tg_addr *client)
 }
 
 /* A client's packet to a service. */
-static __always_inline enum tg_verdict judge_client(const struct packet *packet, __u16 service)
+static __always_inline enum tg_verdict judge_client(const struct packet *packet,
+                                                    const struct tg_flow_key *ends, __u16 service)
 {
     struct tg_flow *flow;
     __u64 state = 0;
 
-    if (is_bogon(&packet->ends, packet->ipv6))
+    if (is_bogon(ends, packet->ipv6))
         return TG_PASS_BOGON;
-    if (is_dropped_by_list(&packet->ends.client))
+    if (is_dropped_by_list(&ends->client))
         return TG_DROP_BLOCKED;
     if (packet->syn)
         return TG_PASS_SYN_ACK_IN; /* a SYN alone is judge_syn's */
 
-    flow = find_flow(&packet->ends, &state);
+    flow = find_flow(ends, &state);
     if (flow)
-        return follow_client(packet, flow, state);
-    return packet->rst ? TG_PASS_UNKNOWN_FLOW : open_flow(packet, service);
+        return follow_client(packet, ends, flow, state);
+    return packet->rst ? TG_PASS_UNKNOWN_FLOW : open_flow(packet, ends, service);
 }
 
 /* A service's packet to a client. Nothing opens here: a banner may leave after the RST came. */
-static __always_inline enum tg_verdict judge_server(const struct packet *packet)
+static __always_inline enum tg_verdict judge_server(const struct packet *packet,
+                                                    const struct tg_flow_key *ends)
 {
     __u64 state = 0;
-    struct tg_flow *flow = find_flow(&packet->ends, &state);
+    struct tg_flow *flow = find_flow(ends, &state);
 
     if (packet->syn)
-        return packet->ack ? answer_syn(packet, flow, state) : TG_PASS_UNKNOWN_FLOW;
-    return flow ? follow_server(packet, flow, state) : TG_PASS_UNKNOWN_FLOW;
+        return packet->ack ? answer_syn(packet, ends, flow, state) : TG_PASS_UNKNOWN_FLOW;
+    return flow ? follow_server(packet, ends, flow, state) : TG_PASS_UNKNOWN_FLOW;
 }
 
 /* Of a service that is no longer configured: what is open is followed to its end. */
-static __always_inline enum tg_verdict judge_leaving(const struct packet *packet, enum tg_hook hook)
+static __always_inline enum tg_verdict
+judge_leaving(const struct packet *packet, const struct tg_flow_key *ends, enum tg_hook hook)
 {
     __u64 state = 0;
-    struct tg_flow *flow = packet->syn ? NULL : find_flow(&packet->ends, &state);
+    struct tg_flow *flow = packet->syn ? NULL : find_flow(ends, &state);
 
     if (!flow)
         return TG_PASS_NOT_WATCHED;
-    return hook == TG_HOOK_INGRESS ? follow_client(packet, flow, state)
-                                   : follow_server(packet, flow, state);
+    return hook == TG_HOOK_INGRESS ? follow_client(packet, ends, flow, state)
+                                   : follow_server(packet, ends, flow, state);
 }
 
 /*
  * Functions of their own, and global, so that the verifier looks at each once: inlined, every
- * way through the parser would be followed through everything that comes after it. The facts
+ * way through the parser would be followed through everything that comes after it. The ends
  * are copied because kernels of 6.1 and before take a table's key from the stack alone.
  */
-__noinline enum tg_verdict judge_ingress(const struct packet *facts, __u32 service)
+__noinline enum tg_verdict judge_ingress(const struct packet *packet, __u32 service)
 {
-    struct packet packet;
+    struct tg_flow_key ends;
 
-    if (!facts)
+    if (!packet)
         return TG_PASS_UNPARSED;
-    packet = *facts;
-    return service & TG_LEAVING ? judge_leaving(&packet, TG_HOOK_INGRESS)
-                                : judge_client(&packet, service);
+    ends = packet->ends;
+    return service & TG_LEAVING ? judge_leaving(packet, &ends, TG_HOOK_INGRESS)
+                                : judge_client(packet, &ends, service);
 }
 
-__noinline enum tg_verdict judge_egress(const struct packet *facts, __u32 service)
+__noinline enum tg_verdict judge_egress(const struct packet *packet, __u32 service)
 {
-    struct packet packet;
+    struct tg_flow_key ends;
 
-    if (!facts)
+    if (!packet)
         return TG_PASS_UNPARSED;
-    packet = *facts;
-    return service & TG_LEAVING ? judge_leaving(&packet, TG_HOOK_EGRESS) : judge_server(&packet);
+    ends = packet->ends;
+    return service & TG_LEAVING ? judge_leaving(packet, &ends, TG_HOOK_EGRESS)
+                                : judge_server(packet, &ends);
 }
 
 /* `parsed` is what the parser said against the packet, if anything. */
