@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <future>
 #include <optional>
@@ -11,8 +12,9 @@
 
 namespace tallygate::daemon {
 
-/// A large file of the state directory, made and written by a thread. Nothing here is fatal: what
-/// cannot be written is a warning.
+/// A large file of the state directory, made and written by a thread, which lets others go first
+/// where CPUs are scarce: mail cannot wait, a file can. Nothing here is fatal: what cannot be
+/// written is a warning.
 class BackgroundFile {
 public:
     using Make = std::function<std::string()>;
@@ -32,6 +34,9 @@ public:
     /// Returns when it is written, or could not be.
     void write(const std::string &bytes);
 
+    /// The CPU time that the thread took for the last one that was waited for.
+    std::chrono::nanoseconds cost() const { return cost_; }
+
     /// Why the last one that has ended failed, if it did: a sentence for the operator.
     const std::optional<std::string> &warning() const { return warning_; }
 
@@ -39,11 +44,17 @@ public:
     void finish();
 
 private:
+    struct Written {
+        Result<void> result;
+        std::chrono::nanoseconds cost;
+    };
+
     void note(const Result<void> &written);
 
     SnapshotFile file_;
     std::string what_;
-    std::future<Result<void>> writing_;
+    std::future<Written> writing_;
+    std::chrono::nanoseconds cost_{0};
     std::optional<std::string> warning_;
 };
 

@@ -16,6 +16,18 @@ using namespace std::chrono_literals;
 // future nothing can be told of what a snapshot holds.
 constexpr auto clock_step_max = 60s;
 
+// Of a million sources a snapshot costs what a walk of them all did: a fiftieth of the time is for
+// that too, and a minute of windows is the most that a crash may misplace.
+constexpr int rest_factor = 49;
+constexpr auto rest_max = 60s;
+
+using Steady = std::chrono::steady_clock;
+
+Steady::duration rest_after(Steady::duration cost)
+{
+    return std::min<Steady::duration>(rest_factor * cost, rest_max);
+}
+
 } // namespace
 
 SnapshotKeeper::SnapshotKeeper(const std::string &dir, core::Ledger &ledger,
@@ -144,13 +156,15 @@ void SnapshotKeeper::save(kernel::KernelGate &gate)
 
 void SnapshotKeeper::save_aside(kernel::KernelGate &gate)
 {
-    if (file_.is_busy())
+    const auto begin = Steady::now();
+    if (file_.is_busy() || begin < due_)
         return;
     file_.finish();
     if (!file_.warning())
         gate.told_is_saved();
     file_.write_aside([snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
     gate.told_is_being_saved();
+    due_ = begin + rest_after(Steady::now() - begin + file_.cost());
 }
 
 } // namespace tallygate::daemon
