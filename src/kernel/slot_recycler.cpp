@@ -64,7 +64,7 @@ Result<void> SlotRecycler::step(SourceWalk &walk, std::chrono::seconds idle)
         return {};
     if (const auto taken = take_out(walk, slots); !taken)
         return taken;
-    leaving_.insert(leaving_.end(), slots.begin(), slots.end());
+    add_leaving(slots);
     grace_ = run_aside(wait_for_programs);
     return {};
 }
@@ -85,6 +85,15 @@ Result<void> SlotRecycler::take_out(const SourceWalk &walk, const Slots &slots)
             return Error::system("remove from source_index");
     }
     return {};
+}
+
+/// One that is idle may be leaving already: it had an open flow when the others were released, or
+/// nobody knows yet whether a program holds it.
+void SlotRecycler::add_leaving(const Slots &slots)
+{
+    leaving_.insert(leaving_.end(), slots.begin(), slots.end());
+    std::ranges::sort(leaving_);
+    leaving_.erase(std::unique(leaving_.begin(), leaving_.end()), leaving_.end());
 }
 
 void SlotRecycler::release(SourceWalk &walk)

@@ -29,7 +29,7 @@ namespace tallygate::kernel {
 class SlotRecycler {
 public:
     /// From seven eighths of the table on so many slots are kept ready, if enough sources are idle.
-    /// No more, because every walk looks at each.
+    /// No more, because every walk looks whether one of them is in use.
     static constexpr std::uint32_t released_wanted = 4096;
     /// Looked at in one step, so that it takes less than a millisecond.
     static constexpr std::uint32_t looked_at_max = 65'536;
@@ -59,6 +59,7 @@ private:
 
     static bool is_wanted(const SourceWalk &walk);
     Result<void> take_out(const SourceWalk &walk, const Slots &slots);
+    void add_leaving(const Slots &slots);
     void release(SourceWalk &walk);
     Result<void> give_back(const Slots &slots);
     Result<Slots> drain();

@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "kernel/proven_filter.hpp"
@@ -64,6 +65,23 @@ protected:
     {
         recycler_->note_saving();
         recycler_->note_saved();
+    }
+    std::uint32_t slot_of(const std::string &address) const
+    {
+        const tg_source_key key{.addr = kernel::from_address(must(Address::parse(address))),
+                                .service = smtp,
+                                .reserved = 0};
+        return get<std::uint32_t>("source_index", key);
+    }
+    /// As a program that is at this slot counts there.
+    void add_to_slot(std::uint32_t slot, unsigned opened, unsigned closed) const
+    {
+        auto source = get<tg_source>("sources", slot);
+        source.tally.opened += opened;
+        source.tally.closed += closed;
+        put("sources", slot, source);
+        must(kernel::DirtyBits::open(program().map_fd("dirty_sources"), "dirty_sources"))
+            .mark(slot);
     }
     bool can_prove_himself(const std::string &newcomer)
     {
@@ -144,6 +162,61 @@ TEST_F(Recycler, WhoComesBackWhileHeIsLeavingLosesNoCount)
     traffic_->disconnect(again);
     walk_at(1002s);
     EXPECT_EQ(ledger_.of(source(7)).closed, 2U);
+}
+
+TEST_F(Recycler, WhoComesBackWhileHeIsLeavingCountsNothingInHisOldSlot)
+{
+    come_and_go(1, nearly_all);
+    walk_at(0s);
+    walk_at(1000s);
+    const auto old_slot = slot_of(source(7));
+    take_out();
+    EXPECT_EQ(get<tg_source>("sources", old_slot).used, unsigned{TG_SLOT_LEAVING});
+    traffic_->send_syn(source(7));
+    traffic_->connect(source(7));
+    EXPECT_NE(slot_of(source(7)), old_slot);
+    EXPECT_EQ(get<tg_source>("sources", old_slot).tally.syn, 0U);
+    EXPECT_EQ(get<tg_source>("sources", old_slot).tally.opened, 1U);
+
+    release();
+    save();
+    come_and_go(101, 160); // one of them in his old slot
+    traffic_->send_syn(source(7));
+    traffic_->connect(source(7));
+    walk_at(1001s);
+    EXPECT_EQ(ledger_.of(source(7)).syn, 2U);
+    EXPECT_EQ(ledger_.of(source(7)).opened, 3U);
+    for (unsigned number = 101; number <= 160; number++) {
+        EXPECT_EQ(ledger_.of(source(number)).syn, 0U) << source(number);
+        EXPECT_EQ(ledger_.of(source(number)).opened, 1U) << source(number);
+    }
+}
+
+TEST_F(Recycler, ASlotThatKeptAFlowForLongIsGivenToOne)
+{
+    come_and_go(1, nearly_all);
+    walk_at(0s);
+    walk_at(1000s);
+    take_out();
+    // Somebody was at it, and opened a flow there.
+    add_to_slot(0, 1, 0);
+    release();
+    EXPECT_EQ(walk_->slots_free(), 63U);
+    save();
+    come_and_go(101, 160);
+    add_to_slot(0, 0, 1);
+    walk_at(1001s);
+    walk_at(3000s);
+    take_out();
+    release();
+    ASSERT_EQ(walk_->slots_free(), 64U);
+    save();
+
+    std::set<std::uint32_t> freed;
+    std::uint32_t slot = 0;
+    while (bpf_map_lookup_and_delete_elem(program().map_fd("freed_slots"), nullptr, &slot) == 0)
+        EXPECT_TRUE(freed.insert(slot).second) << slot << " is there twice";
+    EXPECT_TRUE(freed.contains(0));
 }
 
 TEST_F(Recycler, AQuestionAboutABlockSeesTheNewOwner)
