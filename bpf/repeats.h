@@ -60,8 +60,7 @@ static __always_inline void add_rejected_slot(const struct tg_repeat *repeat)
     struct tg_source *source = find_slot(repeat->place);
 
     /* Not if the slot is another's by now: the daemon has told of these, or the source is gone. */
-    if (!source || !is_same_addr(&source->key.addr, &key.addr) ||
-        source->key.service != key.service)
+    if (!source || !has_key(source, &key))
         return;
     __sync_fetch_and_add(&source->tally.syn, repeat->rejected);
     __sync_fetch_and_add(&source->tally.dropped, repeat->rejected);

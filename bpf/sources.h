@@ -48,14 +48,29 @@ static __always_inline __u64 filter_bits(__u64 hash)
     return 1ULL << (hash >> 8 & 63) | 1ULL << (hash >> 14 & 63);
 }
 
+static __always_inline bool has_key(const struct tg_source *source, const struct tg_source_key *key)
+{
+    return is_same_addr(&source->key.addr, &key->addr) && source->key.service == key->service;
+}
+
 /* Not while the slot is leaving the index: it will be another's, and only who is at it now is
  * waited for. */
 static __always_inline bool is_slot_of(__u32 slot, const struct tg_source_key *key)
 {
     const struct tg_source *source = find_slot(slot);
 
-    return source && *(const volatile __u32 *)&source->used == TG_SLOT_USED &&
-           is_same_addr(&source->key.addr, &key->addr) && source->key.service == key->service;
+    return source && *(const volatile __u32 *)&source->used == TG_SLOT_USED && has_key(source, key);
+}
+
+/* By the index, where an element is another's as soon as the daemon has taken its source out. A
+ * slot has its key before the index leads there. */
+static __always_inline __u32 look_up_slot(const struct tg_source_key *key)
+{
+    const __u32 *known = bpf_map_lookup_elem(&source_index, key);
+    __u32 slot = known ? *(const volatile __u32 *)known : NO_SLOT;
+    const struct tg_source *source = find_slot(slot);
+
+    return source && has_key(source, key) ? slot : NO_SLOT;
 }
 
 /* The slot of a source that the filter lets pass: as it was when it was last met, or by the index.
@@ -65,15 +80,12 @@ static __always_inline __u32 recall_slot(struct tg_filter *filter, __u64 hash,
 {
     __u32 *met = &filter->met[hash & 1];
     __u32 slot = *(volatile __u32 *)met;
-    const __u32 *known;
 
     if (is_slot_of(slot, key))
         return slot;
-    known = bpf_map_lookup_elem(&source_index, key);
-    if (!known)
-        return NO_SLOT;
-    slot = *known;
-    *(volatile __u32 *)met = slot;
+    slot = look_up_slot(key);
+    if (slot != NO_SLOT)
+        *(volatile __u32 *)met = slot;
     return slot;
 }
 
@@ -142,6 +154,8 @@ static __always_inline __u32 prove_source(const struct tg_source_key *key)
         return NO_SLOT;
 
     set_filter(filter, key, hash);
+    /* What a CPU held back of the last owner may have come when the slot was empty already. */
+    source->tally = (struct tg_tally){};
     source->key = *key;
     if (bpf_map_update_elem(&source_index, key, &slot, BPF_NOEXIST) == 0) {
         /* An exchange and not a store: nobody must see `used` before the key. */
