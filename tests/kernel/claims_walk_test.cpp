@@ -41,17 +41,34 @@ protected:
         }
     }
 
-    /// As a program would change the way of a source.
-    void change(const std::string &source,
-                const std::function<void(tg_addr &, tg_claim_state &)> &how) const
+    /// The way of a source, which nobody marks.
+    void change_unseen(const std::string &source,
+                       const std::function<void(tg_addr &, tg_claim_state &)> &how) const
     {
         const auto place = find_claim(source);
         ASSERT_TRUE(place) << source;
         auto bucket = get<tg_claims>("claims", *place / TG_BUCKET_WAYS);
         how(bucket.sources[*place % TG_BUCKET_WAYS], bucket.states[*place % TG_BUCKET_WAYS]);
         put("claims", *place / TG_BUCKET_WAYS, bucket);
+    }
+
+    /// As a program would change it.
+    void change(const std::string &source,
+                const std::function<void(tg_addr &, tg_claim_state &)> &how) const
+    {
+        const auto place = find_claim(source);
+        change_unseen(source, how);
         must(kernel::DirtyBits::open(program().map_fd("dirty_claims"), "dirty_claims"))
             .mark(*place / TG_BUCKET_WAYS);
+    }
+
+    /// A way that was just being given to this source.
+    void finish(std::uint32_t place, const std::string &source) const
+    {
+        auto bucket = get<tg_claims>("claims", place / TG_BUCKET_WAYS);
+        bucket.sources[place % TG_BUCKET_WAYS] = kernel::from_address(address(source));
+        bucket.states[place % TG_BUCKET_WAYS].word |= smtp;
+        put("claims", place / TG_BUCKET_WAYS, bucket);
     }
 
     /// What the first CPU holds back of a source.
@@ -136,9 +153,33 @@ TEST_F(Claims, OfAWayThatIsJustBeingGivenAreNotTold)
     auto walk = open_claims();
     ToldLedger ledger;
     traffic().send_syn("192.0.2.1");
+    const auto place = find_claim("192.0.2.1");
     change("192.0.2.1", [](tg_addr &, tg_claim_state &state) { state.word &= ~0xffULL; });
     walk_round(walk, ledger);
     EXPECT_EQ(ledger.take_changes(), 0U);
+
+    // Whoever takes it may be done at any moment after.
+    finish(*place, "192.0.2.1");
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 1U);
+    EXPECT_EQ(ledger.take_changes(), 1U);
+}
+
+TEST_F(Claims, LookOnlyAtWhatIsMarked)
+{
+    auto walk = open_claims();
+    ToldLedger ledger;
+    traffic().send_syn("192.0.2.1");
+    walk_round(walk, ledger);
+    ledger.take_changes();
+
+    change_unseen("192.0.2.1", [](tg_addr &, tg_claim_state &state) { state.syn = 5; });
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    change("192.0.2.1", [](tg_addr &, tg_claim_state &) {});
+    walk_round(walk, ledger);
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 5U);
 }
 
 TEST_F(Claims, SkipToThePresent)

@@ -15,6 +15,7 @@
 #include "kernel/map_view.hpp"
 #include "kernel/reconcile.hpp"
 #include "kernel/sandbox.hpp"
+#include "kernel/told_ledger.hpp"
 #include "kernel/totals.hpp"
 
 namespace tallygate::test {
@@ -347,6 +348,27 @@ TEST_F(ReconcileTest, ClosesAFlowWhoseSocketIsGoneForTwoRounds)
     EXPECT_EQ(tally().opened, 1u);
     EXPECT_EQ(tally().closed, 1u);
     EXPECT_EQ(progress().reconcile_closed, 1u);
+}
+
+TEST_F(ReconcileTest, MarksTheSlotsOfWhatItOpensAndCloses)
+{
+    auto walk = must(kernel::SourceWalk::open(program()));
+    ToldLedger ledger;
+    Listener listener{server_ipv4};
+    auto first = std::optional{listener.connect(server_ipv4)};
+    round(Reconcile::Adopt::at_once);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of(client_ipv4).opened, 1U);
+
+    // From now on the slot is known, and looked at when it is marked.
+    const auto second = listener.connect(server_ipv4);
+    round(Reconcile::Adopt::at_once);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of(client_ipv4).opened, 2U);
+    first.reset();
+    rounds(3);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of(client_ipv4).closed, 1U);
 }
 
 TEST_F(ReconcileTest, KeepsAFlowThroughWhichPacketsPass)

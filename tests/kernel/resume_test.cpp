@@ -91,6 +91,33 @@ TEST_F(Resume, tells_what_came_since_and_what_was_open_then)
     EXPECT_THAT(changes_of(walk), IsEmpty());
 }
 
+/// What a daemon told after its last snapshot is told again: the marks are gone, the slots are not.
+TEST_F(Resume, tells_what_the_daemon_before_had_looked_at_and_not_saved)
+{
+    traffic().connect("192.0.2.1");
+    traffic().send_syn("192.0.2.2");
+    auto first_walk = open_walk();
+    auto first_claims = open_claims();
+    changes_of(first_walk);
+    syns_of(first_claims);
+    const auto told = first_walk.told();
+    const auto told_claims = first_claims.told();
+
+    traffic().connect("192.0.2.1");
+    traffic().connect("192.0.2.3");
+    traffic().send_syn("192.0.2.2");
+    changes_of(first_walk);
+    syns_of(first_claims);
+    Live live;
+    auto walk = open_walk();
+    auto claims = open_claims();
+    walk.resume(told, open_repeats(), into(live));
+    claims.resume(told_claims, open_repeats());
+    EXPECT_THAT(changes_of(walk),
+                UnorderedElementsAre(Pair("192.0.2.1", Pair(1, 0)), Pair("192.0.2.3", Pair(1, 0))));
+    EXPECT_THAT(syns_of(claims), UnorderedElementsAre(Pair("192.0.2.2", 1), Pair("192.0.2.3", 1)));
+}
+
 TEST_F(Resume, tells_nothing_again_when_nothing_came_since)
 {
     traffic().connect("192.0.2.1");

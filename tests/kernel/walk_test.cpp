@@ -203,6 +203,70 @@ TEST_F(Walk, WaitsForASlotThatIsHandedOutAndNotYetInUse)
     EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
 }
 
+/// Every writer in the gate marks what it changes: dirty_test.cpp.
+TEST_F(Walk, LooksOnlyAtWhatIsMarked)
+{
+    auto walk = open_walk();
+    ToldLedger ledger;
+    traffic().connect("192.0.2.1"); // slot 0
+    traffic().connect("192.0.2.2");
+    walk.walk(ledger.sink());
+    ledger.take_changes();
+
+    auto slot = get<tg_source>("sources", 0U);
+    slot.tally.syn += 5;
+    put("sources", 0U, slot);
+    traffic().send_syn("192.0.2.2");
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 0U);
+    change(0, slot);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 5U);
+}
+
+TEST_F(Walk, OfABlockTakesNothingFromTheNextWalk)
+{
+    auto walk = open_walk();
+    ToldLedger ledger;
+    traffic().connect("192.0.2.1");
+    EXPECT_TRUE(walk.walk_block(block("192.0.2.1/32"), 1, ledger.sink()));
+    traffic().send_syn("192.0.2.1");
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").syn, 1U);
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+}
+
+/// The mark that a program sets before the daemon sees the slot in use is nobody's.
+TEST_F(Walk, LooksAtASlotThatWasMarkedBeforeItWasInUse)
+{
+    auto walk = open_walk();
+    ToldLedger ledger;
+    traffic().connect("192.0.2.1");
+    auto slot = get<tg_source>("sources", 0U);
+    slot.used = TG_SLOT_FREE;
+    put("sources", 0U, slot);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.take_changes(), 0U);
+    slot.used = TG_SLOT_USED;
+    put("sources", 0U, slot);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").opened, 1U);
+}
+
+TEST_F(Walk, TellsOfASlotThatIsLeaving)
+{
+    auto walk = open_walk();
+    ToldLedger ledger;
+    const auto conversation = traffic().connect("192.0.2.1");
+    walk.walk(ledger.sink());
+    walk.mark_leaving(0);
+    traffic().disconnect(conversation);
+    walk.walk(ledger.sink());
+    EXPECT_EQ(ledger.of("192.0.2.1").closed, 1U);
+}
+
 TEST_F(Walk, IsNotMisledByAHighWaterMarkBeyondTheTable)
 {
     put("progress", 0U, reached(1U << 20));
