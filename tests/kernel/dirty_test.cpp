@@ -34,6 +34,16 @@ public:
             send_syn("10." + std::to_string(next_ / 256) + "." + std::to_string(next_ % 256) +
                      ".1");
     }
+    void begin(const std::string &address, unsigned port)
+    {
+        send_syn(address, port);
+        send(conversation_from(address, port).packet({server, syn | ack, 0, 1, 0, TG_PASS_SYN_ACK}),
+             Program::tc_egress);
+    }
+    void acknowledge(const std::string &address, unsigned port)
+    {
+        send(conversation_from(address, port).packet({client, ack, 1, 1, 0, TG_PASS_OPENED}));
+    }
     void finish(const std::string &address)
     {
         const auto conversation = conversation_from(address);
@@ -102,9 +112,13 @@ const Writer slot_writers[] = {
      [](Dirty &gate) { gate.limit_source(one_an_hour); gate.send_syn(known, 40001); },
      [](Dirty &gate) { gate.send_syn(known, 40002); }},
     {"SYNs that were held back",
-     [](Dirty &gate) { gate.limit_source(one_an_hour); gate.send_syns(known, 2 + gathered_max - 1); },
+     [](Dirty &gate) {
+         gate.limit_source(one_an_hour);
+         gate.send_syns(known, 2 + gathered_max - 1);
+     },
      [](Dirty &gate) { gate.send_syn(known); }},
-    {"a connection that opens", [](Dirty &) {}, [](Dirty &gate) { gate.connect(known, 40001); }},
+    {"a connection that opens", [](Dirty &gate) { gate.begin(known, 40001); },
+     [](Dirty &gate) { gate.acknowledge(known, 40001); }},
     {"a RST", [](Dirty &) {}, [](Dirty &gate) { gate.disconnect(known); }},
     {"the last acknowledgement of two FINs", [](Dirty &) {},
      [](Dirty &gate) { gate.finish(known); }},
@@ -143,7 +157,9 @@ TEST_F(Dirty, IsTheSlotOfAKnownSourceAfter)
         TearDown();
         forget_limits();
         SetUp();
-        connect("192.0.2.9"); // has the first slot
+        tg_progress reached{};
+        reached.sources_high_water = 200; // his mark is not in the first word
+        put(maps().progress, std::uint32_t{0}, reached);
         connect(known);
         row.prepare(*this);
         take_slots();

@@ -63,14 +63,16 @@ private:
 
 TEST_F(Met, SparesTheIndex)
 {
+    connect("192.0.2.9"); // has the first slot, where everybody's place leads at first
     connect("192.0.2.1");
     const auto slot = *slot_of("192.0.2.1");
-    forget_index("192.0.2.1"); // which nobody does but for this
     send_syn("192.0.2.1", 40001);
-    connect("192.0.2.1", 40002);
-    EXPECT_EQ(source_at(slot).tally.syn, 2u);
+    forget_index("192.0.2.1"); // which nobody does but for this
+    send_syn("192.0.2.1", 40002);
+    connect("192.0.2.1", 40003);
+    EXPECT_EQ(source_at(slot).tally.syn, 3u);
     EXPECT_EQ(source_at(slot).tally.opened, 2u);
-    EXPECT_EQ(proven(), 0u);
+    EXPECT_EQ(proven(), 1u);
 }
 
 struct Neighbours {
