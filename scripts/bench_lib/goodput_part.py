@@ -65,12 +65,6 @@ class Cell:
                 "lost": round(self.median("lost")), "rounds": len(self.rounds), "void": self.void}
 
 
-def prove_clients(bench, way):
-    said = programs.start_clients(bench, way, "--connections", CONNECTIONS).finish()
-    if said["failed"] or not said["completed"]:
-        bench.say(f"of the clients that come before the flood {said['failed']} failed")
-
-
 def run_once(bench, guard, rate, session):
     flood, lost_before = None, guard.road.lost()
     if rate:
@@ -90,15 +84,15 @@ def run_once(bench, guard, rate, session):
 def measure(bench, guards, rates, sessions):
     cells = [Cell(guard, rate, session)
              for session in sessions for rate in rates for guard in guards]
+    for guard in guards:
+        guard.meet_mail()
     for number in range(bench.rounds):
         for cell in cells:
             guard, rate = cell.guard, cell.rate
             bench.say(f"goodput, {rate / 1e6:g} M forged SYNs/s, round {number + 1}: {guard.name}, "
                       f"{cell.session}")
             with bench.standing(guard), bench.mail_server(guard.road):
-                if not guard.road.clients_are_known:
-                    prove_clients(bench, guard.road)
-                    guard.road.clients_are_known = True
+                programs.prove_clients(bench, guard.road)
                 cell.rounds.append(run_once(bench, guard, rate, cell.session))
     return cells
 

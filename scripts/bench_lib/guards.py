@@ -75,6 +75,7 @@ class Guard:
     name = ""  # for people
     fill = "-"
     drops = True
+    beside = None  # another kind, whose road it shares
 
     def __init__(self, bench, way):
         self.bench = bench
@@ -91,6 +92,9 @@ class Guard:
 
     def tear_down(self):
         pass
+
+    def meet_mail(self):
+        """Before the first of goodput's runs: whoever can tell clients from others may do so."""
 
     def void(self):
         """Why figures of it say nothing, whatever was measured; empty if they do."""

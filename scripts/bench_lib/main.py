@@ -12,7 +12,8 @@ import sys
 from bench_lib import (flood_part, goodput_part, guards, haraka_part, packet_part, programs,
                        questions_part, report)
 from bench_lib.road import Road
-from bench_lib.tallygate import Tallygate, TallygateEmpty, TallygateFilled
+from bench_lib.tallygate import (Tallygate, TallygateEmpty, TallygateFilled,
+                                 TallygateNewcomers)
 from lab import machine
 from lab.machine import BPFFS, NETNS, LabError
 from lab.processes import Record
@@ -25,12 +26,13 @@ PINS = BPFFS / "tallygate-bench"
 PARTS = ("packet", "flood", "goodput", "haraka", "questions")
 DISTRIBUTIONS = ("random", "hot", "64k")
 RATES = (0, 100_000, 300_000, 1_000_000, 3_000_000)
-ALL = (guards.DropAll, guards.ParseAndDrop, TallygateFilled, TallygateEmpty, guards.NftTotal,
-       guards.Iptables, guards.NftSource, guards.IptablesSource, guards.NftCtCount, guards.Nothing,
-       guards.DropAllButClients)
+ALL = (guards.DropAll, guards.ParseAndDrop, TallygateFilled, TallygateEmpty, TallygateNewcomers,
+       guards.NftTotal, guards.Iptables, guards.NftSource, guards.IptablesSource,
+       guards.NftCtCount, guards.Nothing, guards.DropAllButClients)
 FLOOD = ("drop", "parse", "tallygate", "tallygate-empty", "nft", "iptables", "nft-source",
          "iptables-source", "ct", "none")
-GOODPUT = ("clients", "tallygate", "tallygate-empty", "none", "nft-source", "nft", "iptables")
+GOODPUT = ("clients", "tallygate", "tallygate-newcomers", "tallygate-empty", "none", "nft-source",
+           "nft", "iptables")
 
 
 class Bench:
@@ -78,9 +80,15 @@ class Bench:
         for kind in ALL:
             if kind.key in (self.options.receivers or keys):
                 way = self.new_road(kind.key) if issubclass(kind, Tallygate) else plain
-                guard = kind(self, way)
+                guard = kind(self, self.find_guard(kind.beside) if kind.beside else way)
                 self.guards.append(guard)
                 guard.set_up()
+
+    def find_guard(self, kind):
+        for guard in self.guards:
+            if type(guard) is kind:
+                return guard
+        raise LabError(f"beside it --receivers needs {kind.key}")
 
     def chosen(self, keys):
         """The guards of a part, in its order, as far as they were asked for."""

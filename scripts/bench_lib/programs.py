@@ -12,6 +12,7 @@ from lab.machine import LabError, run
 from lab.processes import STOP_SECONDS, Process
 
 TESTS = PROGRAMS.parent / "tests"
+PROVING_CONNECTIONS = 64
 
 
 def cpus():
@@ -63,6 +64,16 @@ def start_flood(bench, way, seconds, rate=0, distribution="random"):
 def start_clients(bench, way, *options, first=road.CLIENTS_FIRST, count=road.CLIENTS_COUNT):
     return Helper(way.world, ["mail_client", "--server", f"{road.SERVER}:{road.PORT}",
                               "--first", first, "--sources", count, *options], bench)
+
+
+def prove_clients(bench, way):
+    """Each of their addresses is served once, if none has been yet."""
+    if way.clients_are_known:
+        return
+    said = start_clients(bench, way, "--connections", PROVING_CONNECTIONS).finish()
+    if said["failed"] or not said["completed"]:
+        bench.say(f"of the clients that come before the flood {said['failed']} failed")
+    way.clients_are_known = True
 
 
 def start_server(bench, way):

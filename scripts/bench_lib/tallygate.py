@@ -21,6 +21,8 @@ LISTED = 100
 LIVE_MAX = 50
 WAKING_SECONDS = 0.5  # two walks
 
+NO_NEWCOMERS = 1  # a second: who is forged is dropped
+
 LIMITS = f"""
 [[limit]]
 name = "per-source"
@@ -33,7 +35,7 @@ live_max = {LIVE_MAX}
 name = "newcomers"
 per = ["0.0.0.0/0", "::/0"]
 who = "claimed"
-syn_rate = "{TOTAL_RATE}/s"
+syn_rate = "NEWCOMERS/s"
 """
 # While the tables fill, what gets through the gate needs not reach the server.
 NFT_FILLING = f"""
@@ -70,6 +72,8 @@ class Tallygate(Guard):
             self.filling_frames //= QUICK_PART
         self.claims_percent = 0
         self.proven_count = 0
+        self.newcomers_rate = None
+        self.mail_rate = TOTAL_RATE
 
     def set_up(self):
         directory = self.bench.work_dir / self.key
@@ -84,8 +88,7 @@ class Tallygate(Guard):
             self.prove()
         if self.filling_frames:
             self.fill_claims()
-        self.write_config(LIMITS)
-        self.gate.ask("reload")
+        self.hold_newcomers_to(TOTAL_RATE)
         self.look_at_tables()
         self.gate.ask("mode", "enforce")
         self.stop()
@@ -94,6 +97,22 @@ class Tallygate(Guard):
         blocks = ", ".join(f'"{block}"' for block in listed_blocks())
         self.gate.write_config([], interfaces=(road.INSIDE,), gate='lease = "1d"',
                                more=f"{limits}\n[[block]]\ncidrs = [{blocks}]\n")
+
+    def hold_newcomers_to(self, rate):
+        if rate == self.newcomers_rate:
+            return
+        self.write_config(LIMITS.replace("NEWCOMERS", str(rate)))
+        self.gate.ask("reload")
+        self.newcomers_rate = rate
+
+    def meet_mail(self):
+        """Its clients prove themselves, and from then on every forged SYN is dropped: so does the
+        program that it is held against."""
+        self.start()
+        with self.bench.mail_server(self.road):
+            programs.prove_clients(self.bench, self.road)
+        self.stop()
+        self.mail_rate = NO_NEWCOMERS
 
     def prove(self):
         """Sources prove themselves as they do in earnest: by connecting."""
@@ -132,6 +151,7 @@ class Tallygate(Guard):
 
     def start(self):
         os.kill(self.gate.process.child.pid, signal.SIGCONT)
+        self.hold_newcomers_to(self.mail_rate)
         time.sleep(WAKING_SECONDS)
 
     def stop(self):
@@ -160,3 +180,28 @@ class TallygateFilled(Tallygate):
 class TallygateEmpty(Tallygate):
     key = "tallygate-empty"
     name = "tallygate, empty"
+
+
+class TallygateNewcomers(Guard):
+    """The same tallygate, as it stands where newcomers are welcome: the server answers some of the
+    forged."""
+
+    key = "tallygate-newcomers"
+    name = f"tallygate, {TOTAL_RATE:,} newcomers a second"
+    beside = TallygateFilled
+
+    def __init__(self, bench, gate):
+        super().__init__(bench, gate.road)
+        self.gate = gate
+        self.fill = gate.fill
+
+    def start(self):
+        self.gate.mail_rate = TOTAL_RATE
+        self.gate.start()
+
+    def stop(self):
+        self.gate.stop()
+        self.gate.mail_rate = NO_NEWCOMERS
+
+    def void(self):
+        return self.gate.void()
