@@ -2,6 +2,7 @@
 """tallygate in the flood's way: the daemon as it is installed, enforcing, its tables filled."""
 import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -20,6 +21,8 @@ CLAIMS_PERCENT_MIN = 90
 LISTED = 100
 LIVE_MAX = 50
 WAKING_SECONDS = 0.5  # two walks
+WAKING_SECONDS_MAX = 10
+WAKING_CPU_MAX = 0.05  # of a CPU, when it has nothing to make up for
 
 NO_NEWCOMERS = 1  # a second: who is forged is dropped
 
@@ -152,7 +155,22 @@ class Tallygate(Guard):
     def start(self):
         os.kill(self.gate.process.child.pid, signal.SIGCONT)
         self.hold_newcomers_to(self.mail_rate)
-        time.sleep(WAKING_SECONDS)
+        self.wait_until_calm()
+
+    def wait_until_calm(self):
+        """What came due while it was stopped (a snapshot, a round of reconcile) it does now."""
+        deadline = time.monotonic() + WAKING_SECONDS_MAX
+        spent = self.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(WAKING_SECONDS)
+            before, spent = spent, self.cpu_seconds()
+            if spent - before <= WAKING_CPU_MAX * WAKING_SECONDS:
+                return
+
+    def cpu_seconds(self):
+        stat = pathlib.Path(f"/proc/{self.gate.process.child.pid}/stat").read_text()
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         os.kill(self.gate.process.child.pid, signal.SIGSTOP)

@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 // future nothing can be told of what a snapshot holds.
 constexpr auto clock_step_max = 60s;
 
-// Of a million sources a snapshot costs what a walk of them all did: a fiftieth of the time is for
-// that too, and a minute of windows is the most that a crash may misplace.
-constexpr int rest_factor = 49;
+// Of a million sources a snapshot costs a third of a second: it may take a hundredth of the time.
+// A minute of windows is the most that a crash may misplace.
+constexpr int rest_factor = 99;
 constexpr auto rest_max = 60s;
 
 using Steady = std::chrono::steady_clock;

@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 
 constexpr auto sources_interval = 250ms;
 constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
-constexpr int rest_factor = 49;   ///< walks of sources take a fiftieth of the time, rounds another,
-constexpr auto rest_max = 1500ms; ///< or more of it where everything is forged
+constexpr int rest_factor = 49; ///< walks of sources take a fiftieth of the time, rounds another,
+constexpr auto rest_max = 3s;   ///< or more of it where everything is forged
 
 Walks::Steady::duration rest_after(Walks::Steady::duration took)
 {
