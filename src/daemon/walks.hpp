@@ -18,8 +18,9 @@ namespace tallygate::daemon {
 /// The proven sources that have changed are walked four times a second, or less often where they
 /// are so many that it would take more than a fiftieth of the time. Claims, prefixes and networks
 /// follow each other in rounds, a slice at a time so that nobody waits for them, and take another
-/// fiftieth. Neither rests for more than 3 s, as rounds do while everything is forged. The order within a round is what the ledger's bounds rest on: a SYN
-/// is seen with its source before it is seen with its prefix.
+/// fiftieth. Neither rests for more than 3 s, as rounds do while everything is forged. The order
+/// within a round is what the ledger's bounds rest on: a SYN is seen with its source before it is
+/// seen with its prefix.
 ///
 /// Borrows everything.
 class Walks {
