@@ -88,10 +88,12 @@ protected:
     {
         const auto addr = to_addr(address);
         Places buckets;
-        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().claims); i++)
-            for (const auto &source : get<tg_claims>(maps().claims, i)->sources)
+        for (std::uint32_t i = 0; i < bpf_map__max_entries(maps().claims); i++) {
+            const auto bucket = get<tg_claims>(maps().claims, i);
+            for (const auto &source : bucket->sources)
                 if (std::memcmp(&source, &addr, sizeof(addr)) == 0)
                     buckets.insert(i);
+        }
         return buckets;
     }
 
