@@ -4,8 +4,8 @@
  * looked last. Of a million it then reads the few that have.
  *
  * Whoever changes something marks it afterwards; the daemon clears a bit and then looks. A change
- * ends with an atomic addition or exchange, so it is there before the bit is read: who finds it
- * set comes before whoever clears it.
+ * ends with an atomic addition or exchange, so on x86 it is there before the bit is read: who finds
+ * it set comes before whoever clears it. On arm64 an addition alone gives no such order.
  */
 #pragma once
 

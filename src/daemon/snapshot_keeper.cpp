@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "daemon/rest.hpp"
 
 namespace tallygate::daemon {
 namespace {
@@ -18,15 +19,9 @@ constexpr auto clock_step_max = 60s;
 
 // Of a million sources a snapshot costs a third of a second: it may take a hundredth of the time.
 // A minute of windows is the most that a crash may misplace.
-constexpr int rest_factor = 99;
-constexpr auto rest_max = 60s;
+constexpr Rest rest{.factor = 99, .max = 60s};
 
 using Steady = std::chrono::steady_clock;
-
-Steady::duration rest_after(Steady::duration cost)
-{
-    return std::min<Steady::duration>(rest_factor * cost, rest_max);
-}
 
 } // namespace
 
@@ -164,7 +159,7 @@ void SnapshotKeeper::save_aside(kernel::KernelGate &gate)
         gate.told_is_saved();
     file_.write_aside([snapshot = take(gate)] { return core::encode_snapshot(snapshot); });
     gate.told_is_being_saved();
-    due_ = begin + rest_after(Steady::now() - begin + file_.cost());
+    due_ = begin + rest.after(Steady::now() - begin + file_.cost());
 }
 
 } // namespace tallygate::daemon

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/walks.hpp"
 
-#include <algorithm>
 #include <set>
+
+#include "daemon/rest.hpp"
 
 namespace tallygate::daemon {
 namespace {
@@ -11,13 +12,9 @@ using namespace std::chrono_literals;
 
 constexpr auto sources_interval = 250ms;
 constexpr std::uint32_t claims_slice = 16'384; ///< ways: less than a millisecond
-constexpr int rest_factor = 49; ///< walks of sources take a fiftieth of the time, rounds another,
-constexpr auto rest_max = 3s;   ///< or more of it where everything is forged
-
-Walks::Steady::duration rest_after(Walks::Steady::duration took)
-{
-    return std::min<Walks::Steady::duration>(rest_factor * took, rest_max);
-}
+/// Walks of sources take a fiftieth of the time, rounds another, or more of it where everything is
+/// forged.
+constexpr Rest rest{.factor = 49, .max = 3s};
 
 } // namespace
 
@@ -49,7 +46,7 @@ void Walks::walk_sources()
     gate_.walk();
     const auto end = Steady::now();
     facts_.walk_last = end - begin;
-    sources_due_ = end + rest_after(end - begin);
+    sources_due_ = end + rest.after(end - begin);
     questions_.set_walked_at(clock_.now());
 }
 
@@ -133,7 +130,7 @@ void Walks::end_round()
 
     walk_networks();
     questions_.set_prefixes_walked_at(prefixes_begun_at_);
-    round_due_ = now + rest_after(now - *round_begun_);
+    round_due_ = now + rest.after(now - *round_begun_);
     round_begun_.reset();
 }
 

@@ -16,6 +16,7 @@
 #include "base/fd.hpp"
 #include "base/log.hpp"
 #include "gate.skel.h"
+#include "kernel/dirty_bits.hpp"
 #include "kernel/map_view.hpp"
 #include "kernel/program_tag.hpp"
 
@@ -85,8 +86,8 @@ const SizedMap *find_sized(const std::string &name)
     return found == std::end(sized_maps) ? nullptr : found;
 }
 
-/// Two bits a source of thirty-two or more: one look in a few hundred at a source that never came
-/// asks the index in vain.
+/// Two bits of sixteen or more for each source: of a full table one look in some sixty at a source
+/// that never came asks the index in vain.
 std::uint32_t filter_words(std::uint32_t sources_max)
 {
     constexpr std::uint32_t words_min = 64;
@@ -96,8 +97,8 @@ std::uint32_t filter_words(std::uint32_t sources_max)
 /// A bit for each place of a table.
 std::uint32_t dirty_words(std::uint32_t places)
 {
-    constexpr std::uint32_t word_bits = 64;
-    return places / word_bits + (places % word_bits != 0 ? 1 : 0);
+    constexpr auto each = DirtyBits::word_places;
+    return places / each + (places % each != 0 ? 1 : 0);
 }
 
 std::uint32_t buckets(std::uint32_t entries, std::uint32_t ways = TG_BUCKET_WAYS)
