@@ -9,24 +9,17 @@
 #include <optional>
 
 #include "kernel/convert.hpp"
+#include "kernel/mix.hpp"
 
 namespace tallygate::kernel {
 namespace {
 
-constexpr std::uint64_t hash_multiplier = 0x9e3779b97f4a7c15;
 constexpr unsigned ipv4_prefix_bits = 96 + 24;
 constexpr unsigned ipv6_prefix_bits = 48;
 constexpr std::uint32_t page_pairs = 4096 / sizeof(tg_prefix_pair);
 constexpr std::uint32_t page_numbers = page_pairs * 2;
 static_assert(TG_PREFIX_PAIRS % page_pairs == 0);
 static_assert(PrefixWalk::slice_pairs % page_pairs == 0);
-
-/// As mix() in bpf/hash.h: a test finds by it what a program has put there.
-std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
-{
-    hash = (hash ^ word) * hash_multiplier;
-    return hash ^ hash >> 29;
-}
 
 Block ipv6_block(std::uint64_t prefix)
 {

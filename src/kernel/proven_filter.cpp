@@ -13,19 +13,12 @@
 #include "kernel/grace.hpp"
 #include "kernel/hints.hpp"
 #include "kernel/map_view.hpp"
+#include "kernel/mix.hpp"
 
 namespace tallygate::kernel {
 namespace {
 
-/// As in bpf/hash.h, for hash_source() of bpf/claims.h.
-std::uint64_t mix(std::uint64_t hash, std::uint64_t word)
-{
-    constexpr std::uint64_t multiplier = 0x9e3779b97f4a7c15;
-
-    hash = (hash ^ word) * multiplier;
-    return hash ^ hash >> 29;
-}
-
+/// As in bpf/claims.h.
 std::uint64_t hash_source(const TableConstants &constants, const volatile tg_source_key &key)
 {
     const auto words = [&key](std::size_t first) {
