@@ -37,8 +37,8 @@ int fail(const Error &error)
     if (error.code == bad_configuration)
         return bad_config;
     if (error.code == EPERM || error.code == EACCES) {
-        std::cerr << "tallygated: run it as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN "
-                     "and CAP_SYS_ADMIN; `tallygated probe` says what is missing\n";
+        std::cerr << "tallygated: run it as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN; "
+                     "`tallygated probe` says what is missing\n";
         return not_permitted;
     }
     return failed;

@@ -85,9 +85,13 @@ ProbeLine probe_jit()
 
 ProbeLine judge_rights(std::uint64_t effective)
 {
-    // Before 5.8 all of them were CAP_SYS_ADMIN, which still includes them but for the network.
+    // Before 5.8 the first two were CAP_SYS_ADMIN, which still includes them. It is needed itself
+    // to open by its number what an earlier daemon left: without it the second start fails.
     static constexpr std::pair<unsigned, const char *> needed[] = {
-        {CAP_BPF, "CAP_BPF"}, {CAP_PERFMON, "CAP_PERFMON"}, {CAP_NET_ADMIN, "CAP_NET_ADMIN"}};
+        {CAP_BPF, "CAP_BPF"},
+        {CAP_PERFMON, "CAP_PERFMON"},
+        {CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+        {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}};
     const auto has = [effective](unsigned number) { return (effective >> number & 1) != 0; };
     std::string here;
     std::string missing;
@@ -102,7 +106,7 @@ ProbeLine judge_rights(std::uint64_t effective)
     return {.finding = Finding::fail,
             .what = "rights",
             .detail = missing + " missing",
-            .mend = "run as root, or grant CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"};
+            .mend = "run as root, or grant CAP_NET_ADMIN and CAP_SYS_ADMIN"};
 }
 
 std::vector<ProbeLine> probe(const std::vector<std::string> &interfaces)

@@ -67,11 +67,12 @@ struct RightsRow {
 };
 
 const RightsRow rights_rows[] = {
-    {"none", {}, "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing"},
-    {"just what is needed", {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}, ""},
+    {"none", {}, "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN missing"},
+    {"each of them", {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN}, ""},
     {"the capability that holds the others", {CAP_SYS_ADMIN, CAP_NET_ADMIN}, ""},
     {"no right to the network", {CAP_SYS_ADMIN}, "CAP_NET_ADMIN missing"},
-    {"no right to trace", {CAP_BPF, CAP_NET_ADMIN}, "CAP_PERFMON missing"},
+    {"no right to trace", {CAP_BPF, CAP_NET_ADMIN}, "CAP_PERFMON, CAP_SYS_ADMIN missing"},
+    {"what the first start needs", {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}, "CAP_SYS_ADMIN missing"},
 };
 
 TEST(Probe, JudgesRights)
