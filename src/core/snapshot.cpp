@@ -75,10 +75,21 @@ private:
     void put_told(const Told &told)
     {
         writer_.put(told.slots.size());
-        for (const Tally &tally : told.slots)
-            put_tally(tally);
-        writer_.put(told.claims.size());
-        for (const Told::Claim &claim : told.claims) {
+        for (std::size_t slot = 0; slot < told.slots.size(); slot++)
+            put_tally(told.slots[slot]);
+        put_told_claims(told.claims);
+    }
+
+    void put_told_claims(const SharedArray<Told::Claim> &claims)
+    {
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < claims.size(); i++)
+            count += claims[i].syn != 0 ? 1 : 0;
+        writer_.put(count);
+        for (std::size_t i = 0; i < claims.size(); i++) {
+            const Told::Claim &claim = claims[i];
+            if (claim.syn == 0)
+                continue;
             writer_.put_address(claim.source);
             writer_.put(claim.service);
             writer_.put(claim.dropped);
@@ -286,17 +297,26 @@ private:
     {
         Told told;
 
-        told.slots.resize(reader_.take_count(5, "a number of slots"));
-        for (Tally &tally : told.slots)
-            tally = take_tally();
-        told.claims.resize(reader_.take_count(19, "a number of claims"));
-        for (Told::Claim &claim : told.claims) {
-            claim.source = reader_.take_address();
-            claim.service = static_cast<ServiceId>(reader_.take_at_most(0xffff, "a service"));
-            claim.dropped = reader_.take();
-            claim.syn = reader_.take();
-        }
+        for (auto count = reader_.take_count(5, "a number of slots"); count > 0; count--)
+            told.slots.push_back(take_tally());
+        for (auto count = reader_.take_count(19, "a number of claims"); count > 0; count--)
+            told.claims.push_back(take_told_claim());
         return told;
+    }
+
+    Told::Claim take_told_claim()
+    {
+        Told::Claim claim;
+        claim.source = reader_.take_address();
+        claim.service = static_cast<ServiceId>(reader_.take_at_most(0xffff, "a service"));
+        claim.dropped = take_claimed("a claim's drops");
+        claim.syn = take_claimed("a claim's SYNs");
+        return claim;
+    }
+
+    std::uint32_t take_claimed(const char *what)
+    {
+        return static_cast<std::uint32_t>(reader_.take_at_most(0xffffffff, what));
     }
 
     Tally take_tally()

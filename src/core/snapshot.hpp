@@ -9,12 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "core/ledger.hpp"
 #include "core/seams.hpp"
+#include "core/shared_array.hpp"
 
 namespace tallygate::core {
 
@@ -23,14 +23,14 @@ struct Told {
     struct Claim {
         Address source;
         ServiceId service = 0;
-        std::uint64_t dropped = 0;
-        std::uint64_t syn = 0;
+        std::uint32_t dropped = 0;
+        std::uint32_t syn = 0; ///< 0: nothing was told, and it need not be kept
 
         auto operator<=>(const Claim &) const = default;
     };
 
-    std::vector<Tally> slots; ///< of the proven sources, by slot
-    std::vector<Claim> claims;
+    SharedArray<Tally> slots; ///< of the proven sources, by slot
+    SharedArray<Claim> claims;
 };
 
 struct Snapshot {

@@ -46,9 +46,11 @@ void BackgroundFile::write_aside(Make make)
 {
     finish();
     try {
-        writing_ = std::async(std::launch::async, [file = file_, make = std::move(make)] {
+        writing_ = std::async(std::launch::async, [file = file_, make = std::move(make)]() mutable {
             let_others_go_first();
-            auto result = file.write(make());
+            // What it holds is let go before the disk is waited for.
+            const auto bytes = std::exchange(make, nullptr)();
+            auto result = file.write(bytes);
             return Written{std::move(result), cpu_time_of_thread()};
         });
     } catch (const std::system_error &error) {

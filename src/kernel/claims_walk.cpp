@@ -2,8 +2,9 @@
 #include "kernel/claims_walk.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
+#include <tuple>
+#include <vector>
 
 #include "kernel/convert.hpp"
 
@@ -34,14 +35,12 @@ Result<ClaimsWalk> ClaimsWalk::open(const Program &program)
 
 bool ClaimsWalk::is_of(const Residual &residual, const Told &way)
 {
-    return residual.source.service == way.service &&
-           std::memcmp(&residual.source.addr, &way.source, sizeof(way.source)) == 0;
+    return residual.source.service == way.service && to_address(residual.source.addr) == way.source;
 }
 
 bool ClaimsWalk::is_same_source(const Told &one, const Told &other)
 {
-    return one.service == other.service &&
-           std::memcmp(&one.source, &other.source, sizeof(one.source)) == 0;
+    return one.service == other.service && one.source == other.source;
 }
 
 /// A way that is in use. The program that gives one to another source takes its service away
@@ -58,10 +57,12 @@ std::optional<ClaimsWalk::Told> ClaimsWalk::read(std::uint32_t place) const
         const auto word = __atomic_load_n(&state.word, __ATOMIC_ACQUIRE);
         if ((word & service_mask) == 0)
             return std::nullopt;
-        Told now{};
+        Told now;
+        tg_addr source;
         for (std::size_t j = 0; j < 4; j++)
-            now.source.words[j] = bucket.sources[way].words[j];
-        now.service = static_cast<std::uint32_t>(word & service_mask);
+            source.words[j] = bucket.sources[way].words[j];
+        now.source = to_address(source);
+        now.service = static_cast<core::ServiceId>(word & service_mask);
         now.syn = state.syn;
         now.dropped = state.dropped;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -73,20 +74,22 @@ std::optional<ClaimsWalk::Told> ClaimsWalk::read(std::uint32_t place) const
 
 void ClaimsWalk::tell(std::uint32_t place, const Told &now, const ChangeSink &sink)
 {
-    auto &told = told_[place];
+    const Told told = told_[place];
     const auto from = is_same_source(now, told) ? told : Told{};
     const auto syn = grown(now.syn, from.syn);
     const auto dropped = grown(now.dropped, from.dropped);
 
+    if (syn == 0 && dropped == 0 && is_same_source(now, told))
+        return;
     // A source that is new to a way may have come back with less than it had.
-    if (!is_same_source(now, told))
-        told = {now.source, now.service, 0, 0};
+    told_.change(place) = {.source = now.source,
+                           .service = now.service,
+                           .dropped = std::max(now.dropped, from.dropped),
+                           .syn = std::max(now.syn, from.syn)};
     if (syn == 0 && dropped == 0)
         return;
-    told.syn = std::max(now.syn, told.syn);
-    told.dropped = std::max(now.dropped, told.dropped);
-    sink({.source = to_address(now.source),
-          .service = static_cast<core::ServiceId>(now.service),
+    sink({.source = now.source,
+          .service = now.service,
           .syn = syn,
           .dropped = dropped,
           .claimed = true});
@@ -161,36 +164,28 @@ void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &si
         tell(place, sum, sink);
 }
 
-void ClaimsWalk::resume(const std::vector<core::Told::Claim> &told, const RepeatsReader &repeats)
+void ClaimsWalk::resume(const core::SharedArray<core::Told::Claim> &told,
+                        const RepeatsReader &repeats)
 {
-    struct Order {
-        bool operator()(const Told &one, const Told &other) const
-        {
-            const auto order = std::memcmp(&one.source, &other.source, sizeof(one.source));
-            return order < 0 || (order == 0 && one.service < other.service);
-        }
-    };
+    const auto key = [](const Told &claim) { return std::tie(claim.source, claim.service); };
     std::vector<Told> sorted;
-    sorted.reserve(told.size());
-    for (const auto &claim : told)
-        sorted.push_back({.source = from_address(claim.source),
-                          .service = claim.service,
-                          .syn = static_cast<std::uint32_t>(claim.syn),
-                          .dropped = static_cast<std::uint32_t>(claim.dropped)});
-    std::ranges::sort(sorted, Order{});
+    for (std::size_t i = 0; i < told.size(); i++)
+        if (told[i].syn != 0)
+            sorted.push_back(told[i]);
+    std::ranges::sort(sorted, {}, key);
 
     // Where a source has its way is the gate's secret: look for all that are there.
     const auto sums = sums_with(repeats);
     for (std::uint32_t place = 0; place < told_.size(); place++)
         if (const auto now = read(place)) {
-            const auto found = std::ranges::lower_bound(sorted, *now, Order{});
+            const auto found = std::ranges::lower_bound(sorted, key(*now), {}, key);
             if (found == sorted.end() || !is_same_source(*found, *now))
                 continue;
             const auto sum = sums.find(place);
             const auto reached = sum == sums.end() ? now->syn : std::max(now->syn, sum->second.syn);
             // Counts only grow. One that was ahead was another claim's.
             if (found->syn <= reached)
-                told_[place] = *found;
+                told_.change(place) = *found;
         }
 }
 
@@ -198,19 +193,7 @@ void ClaimsWalk::skip_to_present()
 {
     for (std::uint32_t place = 0; place < told_.size(); place++)
         if (const auto now = read(place))
-            told_[place] = *now;
-}
-
-std::vector<core::Told::Claim> ClaimsWalk::told() const
-{
-    std::vector<core::Told::Claim> claims;
-    for (std::size_t place = 0; place < told_.size(); place++)
-        if (const auto &told = told_[place]; told.syn != 0)
-            claims.push_back({.source = to_address(told.source),
-                              .service = static_cast<core::ServiceId>(told.service),
-                              .dropped = told.dropped,
-                              .syn = told.syn});
-    return claims;
+            told_.change(place) = *now;
 }
 
 } // namespace tallygate::kernel

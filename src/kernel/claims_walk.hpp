@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <vector>
 
 #include "base/result.hpp"
 #include "core/snapshot.hpp"
@@ -17,7 +16,6 @@
 #include "kernel/program.hpp"
 #include "kernel/repeats.hpp"
 #include "kernel/walk.hpp"
-#include "kernel/zeroed_array.hpp"
 
 namespace tallygate::kernel {
 
@@ -36,20 +34,14 @@ public:
     void walk_repeats(const RepeatsReader &repeats, const ChangeSink &sink);
 
     /// Goes on where another walk over these claims was when its told() was `told`.
-    void resume(const std::vector<core::Told::Claim> &told, const RepeatsReader &repeats);
+    void resume(const core::SharedArray<core::Told::Claim> &told, const RepeatsReader &repeats);
     /// Takes what is counted for told. Before the first walk.
     void skip_to_present();
-    /// What has been told so far of the sources that still have a way, in no order.
-    std::vector<core::Told::Claim> told() const;
+    /// What has been told so far, by way, of the source that had it then.
+    const core::SharedArray<core::Told::Claim> &told() const { return told_; }
 
 private:
-    /// A way as it was told last. All zeros: nothing was.
-    struct Told {
-        tg_addr source;
-        std::uint32_t service;
-        std::uint32_t syn;
-        std::uint32_t dropped;
-    };
+    using Told = core::Told::Claim;
 
     ClaimsWalk(MappedArray<tg_claims> claims, DirtyBits dirty)
         : claims_(std::move(claims)), dirty_(std::move(dirty)),
@@ -66,8 +58,8 @@ private:
     static bool is_same_source(const Told &one, const Told &other);
 
     MappedArray<tg_claims> claims_;
-    DirtyBits dirty_;        ///< by bucket
-    ZeroedArray<Told> told_; ///< by place: bucket * TG_BUCKET_WAYS + way
+    DirtyBits dirty_;              ///< by bucket
+    core::SharedArray<Told> told_; ///< by place: bucket * TG_BUCKET_WAYS + way
     std::uint32_t next_word_ = 0;
 };
 

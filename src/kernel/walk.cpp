@@ -65,7 +65,7 @@ tg_source_key SourceWalk::key_of(std::uint32_t slot) const
 void SourceWalk::find_new_slots()
 {
     for (auto slot = static_cast<std::uint32_t>(told_.size()); slot < slots_used(); slot++) {
-        told_.emplace_back();
+        told_.push_back({});
         told_at_.push_back(0);
         is_listed_.push_back(false);
         unlisted_.push_back(slot);
@@ -125,7 +125,7 @@ void SourceWalk::release(std::uint32_t slot)
 
     source.used = TG_SLOT_FREE;
     std::fill(bytes, bytes + sizeof(source), std::byte{0});
-    told_[slot] = {};
+    told_.change(slot) = {};
     is_listed_[slot] = false;
     released_.push_back(slot);
     unlisted_.push_back(slot);
@@ -182,7 +182,7 @@ void SourceWalk::look_at(std::uint32_t slot, const ChangeSink &sink)
 /// What was told with a CPU's own counts is ahead of the slot until they have moved there.
 void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const ChangeSink &sink)
 {
-    auto &told = told_[slot];
+    const core::Tally told = told_[slot];
     const auto reached = larger_of(tally, told);
     if (reached == told)
         return;
@@ -194,7 +194,7 @@ void SourceWalk::tell(std::uint32_t slot, const core::Tally &tally, const Change
           .opened = reached.opened - told.opened,
           .closed = reached.closed - told.closed,
           .dropped = reached.dropped - told.dropped});
-    told = reached;
+    told_.change(slot) = reached;
     told_at_[slot] = static_cast<std::uint32_t>(time_.count());
 }
 
@@ -268,12 +268,12 @@ void SourceWalk::begin_at(std::uint32_t slot, const core::Tally &told, const Liv
 {
     const auto key = key_of(slot);
 
-    told_[slot] = told;
+    told_.change(slot) = told;
     sink(to_address(key.addr), key.service,
          static_cast<std::int64_t>(told.opened) - static_cast<std::int64_t>(told.closed));
 }
 
-void SourceWalk::resume(const std::vector<core::Tally> &told, const RepeatsReader &repeats,
+void SourceWalk::resume(const core::SharedArray<core::Tally> &told, const RepeatsReader &repeats,
                         const LiveSink &sink)
 {
     find_new_slots();

@@ -43,13 +43,13 @@ public:
 
     /// Goes on where another walk over these slots was when its told() was `told`: the next walk
     /// tells what came since. Before the first walk.
-    void resume(const std::vector<core::Tally> &told, const RepeatsReader &repeats,
+    void resume(const core::SharedArray<core::Tally> &told, const RepeatsReader &repeats,
                 const LiveSink &sink);
     /// Takes the totals as they stand for told: nobody hears of what happened before, but of
     /// what is open. Before the first walk.
     void skip_to_present(const LiveSink &sink);
     /// What has been told so far, by slot.
-    const std::vector<core::Tally> &told() const { return told_; }
+    const core::SharedArray<core::Tally> &told() const { return told_; }
 
     /// Looks at every slot that has changed since the last walk; in the first, at each.
     void walk(const ChangeSink &sink);
@@ -115,7 +115,7 @@ private:
     MappedArray<tg_source> slots_;
     MappedArray<tg_progress> progress_;
     DirtyBits dirty_;                     ///< by slot
-    std::vector<core::Tally> told_;       ///< by slot
+    core::SharedArray<core::Tally> told_; ///< by slot
     std::vector<bool> is_listed_;         ///< by slot
     std::vector<std::uint32_t> told_at_;  ///< by slot, in seconds
     std::vector<std::uint32_t> unlisted_; ///< handed out, and not in use when last looked at

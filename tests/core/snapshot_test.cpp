@@ -168,8 +168,9 @@ Told next_told(Dice &dice)
     for (auto slots = dice.number(0, 50); slots > 0; slots--)
         told.slots.push_back({any(), any(), any(), any(), any()});
     for (auto claims = dice.number(0, 50); claims > 0; claims--)
-        told.claims.push_back(
-            {dice.next_address(), static_cast<ServiceId>(dice.number(0, 65'535)), any(), any()});
+        told.claims.push_back({dice.next_address(), static_cast<ServiceId>(dice.number(0, 65'535)),
+                               static_cast<std::uint32_t>(any()),
+                               static_cast<std::uint32_t>(any()) | 1});
     return told;
 }
 
@@ -334,6 +335,16 @@ std::string body_with_window(std::uint64_t first_low, std::uint64_t step, std::i
     for (int zero = 0; zero < 3; zero++)
         body.put(0); // reports known, and since when; services
     return seal_snapshot(body.take());
+}
+
+TEST(Snapshot, keeps_no_claim_of_which_nothing_was_told)
+{
+    Snapshot before;
+    before.told.claims = {{address("192.0.2.1"), 1, 0, 0}, {address("192.0.2.2"), 1, 2, 3}};
+
+    const auto after = decode_snapshot(encode_snapshot(before));
+    ASSERT_TRUE(after) << after.error().message;
+    EXPECT_EQ(after->told.claims, (SharedArray<Told::Claim>{{address("192.0.2.2"), 1, 2, 3}}));
 }
 
 TEST(Snapshot, refuses_what_cannot_be_summed_or_searched)

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <ctime>
+#include <memory>
 #include <string>
+#include <thread>
 
 #include "net/temp_dir.hpp"
 
@@ -59,6 +61,19 @@ TEST_F(BackgroundFiles, LetOthersGoFirstAndSayWhatTheyCost)
     file_.write_aside([] { return std::string(); });
     file_.finish();
     EXPECT_LT(file_.cost(), 20ms) << "of the last one";
+}
+
+/// What a snapshot shares with the daemon is copied when the daemon changes it.
+TEST_F(BackgroundFiles, LetGoOfWhatTheyAreMadeOf)
+{
+    const auto made_of = std::make_shared<std::string>("windows");
+
+    file_.write_aside([made_of] { return *made_of; });
+    while (file_.is_busy())
+        std::this_thread::yield();
+    EXPECT_EQ(made_of.use_count(), 1);
+    file_.finish();
+    EXPECT_EQ(**file_.file().read(), "windows");
 }
 
 } // namespace

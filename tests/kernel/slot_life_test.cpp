@@ -86,7 +86,7 @@ protected:
 
 private:
     struct Saved {
-        std::vector<core::Tally> told;
+        core::SharedArray<core::Tally> told;
         ToldLedger ledger;
     };
     struct Open {
