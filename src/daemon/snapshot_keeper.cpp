@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 // future nothing can be told of what a snapshot holds.
 constexpr auto clock_step_max = 60s;
 
-// Of a million sources a snapshot costs a third of a second: it may take a hundredth of the time.
+// Of a million sources a snapshot costs some tenths of a second, nearly all of them the writing
+// thread's: it may take a hundredth of the time.
 // A minute of windows is the most that a crash may misplace.
 constexpr Rest rest{.factor = 99, .max = 60s};
 
