@@ -143,6 +143,9 @@ Outlook take_turn(Server &server, Connection &connection, std::string &output)
     Outlook outlook;
     std::size_t taken = 0;
     const auto rest = [&] { return std::string_view{connection.input}.substr(taken); };
+    // One byte more, for the end of a request as long as may be. What is longer is too long also
+    // where it came in one piece.
+    const auto bytes_max = server.limits.input_bytes_max + 1;
 
     for (std::size_t served = 0; outlook.next == Next::more && served < requests_a_turn; served++) {
         if (output.size() >= server.limits.output_bytes_max || outlook.delay.count() > 0)
@@ -151,7 +154,9 @@ Outlook take_turn(Server &server, Connection &connection, std::string &output)
             outlook.next = connection.input_ended ? say_farewell(connection, output) : Next::wait;
             break;
         }
-        const auto step = connection.conversation->receive(rest(), connection.input_ended, output);
+        const bool is_last = connection.input_ended && rest().size() <= bytes_max;
+        const auto shown = rest().substr(0, bytes_max);
+        const auto step = connection.conversation->receive(shown, is_last, output);
         if (step.taken > 0)
             server.counts.requests_total++;
         taken += step.taken;
@@ -159,7 +164,7 @@ Outlook take_turn(Server &server, Connection &connection, std::string &output)
         if (step.close)
             outlook.next = Next::over;
         else if (step.taken == 0)
-            outlook.next = connection.input_ended ? say_farewell(connection, output) : Next::wait;
+            outlook.next = is_last ? say_farewell(connection, output) : Next::wait;
     }
     connection.input.erase(0, taken);
     if (outlook.next == Next::wait && connection.input.size() > server.limits.input_bytes_max) {

@@ -36,10 +36,10 @@ public:
     /// What to say before anything was asked.
     virtual std::string greeting() { return {}; }
 
-    /// Takes at most one request from the front of `input`, which is all that came and was not
-    /// taken yet, and appends the reply to `output`. Takes 0 bytes to wait for more; called again
-    /// at once after taking some. `ended`: the client will send no more, so that taking nothing
-    /// ends the stream. Never called with an empty input.
+    /// Takes at most one request from the front of `input`, which is what came and was not taken
+    /// yet, as far as one request may reach, and appends the reply to `output`. Takes 0 bytes to
+    /// wait for more; called again at once after taking some. `ended`: the client will send no
+    /// more, so that taking nothing ends the stream. Never called with an empty input.
     virtual Step receive(std::string_view input, bool ended, std::string &output) = 0;
 
     /// The last word to a client who has ended the stream, after all replies. He may read it if he

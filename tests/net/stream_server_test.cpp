@@ -222,6 +222,22 @@ TEST_F(StreamServerTest, EndsALineWithoutEnd)
     expect_service();
 }
 
+TEST_F(StreamServerTest, EndsALineThatIsTooLongAndCameWhole)
+{
+    auto limits = patient;
+    limits.input_bytes_max = 1000;
+    serve(limits);
+    for (const char *const rest : {"\n", "\nabc\n", "\nabc"}) {
+        SCOPED_TRACE(rest);
+        RawClient client{path_};
+        client.send("a\n" + std::string(1001, 'x') + rest);
+        client.send_no_more();
+        EXPECT_EQ(client.read_all(), "hello\n1\ntoo long\n");
+    }
+    EXPECT_EQ(counts().oversized_total, 3u);
+    expect_service();
+}
+
 TEST_F(StreamServerTest, KeepsALineThatIsJustShortEnough)
 {
     auto limits = patient;
@@ -232,6 +248,9 @@ TEST_F(StreamServerTest, KeepsALineThatIsJustShortEnough)
     EXPECT_EQ(client.read_until("hello\n"), "hello\n");
     client.send("\n");
     EXPECT_EQ(client.read_until("1000\n"), "hello\n1000\n");
+    const auto line = std::string(1000, 'x') + "\n";
+    client.send(line + line);
+    EXPECT_EQ(client.read_until("1000\n", 3), "hello\n1000\n1000\n1000\n");
 }
 
 TEST_F(StreamServerTest, HoldsAnAnswerBackWithoutHoldingUpOthers)
