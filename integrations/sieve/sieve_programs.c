@@ -197,7 +197,8 @@ static int audit_service(tallygate_handle *handle, struct words words, int64_t *
 
 /* Momentum's other form of arguments: names and values in a hash. */
 struct hash {
-    const char *series, *monitor, *period_start, *period_end, *mask, *ip, *count;
+    const char *series, *monitor, *period_start, *period_end, *mask, *ip, *count, *replicate;
+    const char *serialize; /* taken, and does nothing */
 };
 
 static int read_hash(struct words words, struct hash *hash)
@@ -211,7 +212,9 @@ static int read_hash(struct words words, struct hash *hash)
                  {"period_end", &hash->period_end},
                  {"mask", &hash->mask},
                  {"ip", &hash->ip},
-                 {"count", &hash->count}};
+                 {"count", &hash->count},
+                 {"replicate", &hash->replicate},
+                 {"serialize", &hash->serialize}};
     int i = 0;
 
     for (i = 0; i < words.count; i++) {
@@ -223,11 +226,13 @@ static int read_hash(struct words words, struct hash *hash)
             (strlen(known[k].name) != length || strncmp(known[k].name, words.all[i], length) != 0))
             k++;
         if (k == sizeof(known) / sizeof(known[0]))
-            return refuse("expected series=, monitor=, period_start=, period_end=, mask=, ip= or "
-                          "count=",
+            return refuse("expected series=, monitor=, period_start=, period_end=, mask=, ip=, "
+                          "count=, replicate= or serialize=",
                           words.all[i]);
         *known[k].value = equals + 1;
     }
+    if (hash->replicate != NULL && strcmp(hash->replicate, "0") != 0)
+        return refuse("no cluster configured, which replicate= needs", hash->replicate);
     return TALLYGATE_OK;
 }
 

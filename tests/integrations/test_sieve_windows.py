@@ -46,6 +46,14 @@ class Windows(ProgramTest):
             ("by names", "audit_series series=mycounter monitor=1800,3 ip=10.0.0.2", "1"),
             ("add by names",
              "audit_series_add series=mycounter monitor=1800,3 ip=10.0.0.2 count=4", ""),
+            ("as Momentum's single nodes do", "audit_series_add series=single monitor=1800,3 "
+             "ip=10.0.0.1 replicate=0 serialize=1", ""),
+            ("was added", "audit_series single 1800,3 10.0.0.1", "1"),
+            ("for all nodes", "audit_series_add series=single monitor=1800,3 ip=10.0.0.1 "
+             "replicate=1", "", 2, "no cluster configured"),
+            ("for the manager alone", "audit_series_add series=single monitor=1800,3 ip=10.0.0.1 "
+             "replicate=-1", "", 2, "no cluster configured"),
+            ("for all nodes was not added", "audit_series single 1800,3 10.0.0.1", "1"),
             ("58 another monitor", "audit_series_add mycounter 300,6 10.0.0.1", ""),
             ("58 is another series", "audit_series mycounter 300,6 10.0.0.1", "1"),
             ("IPv6 apart", "audit_series_add mycounter 1800,3 [2001:db8::1]", ""),
