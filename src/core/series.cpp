@@ -333,10 +333,18 @@ Result<AuditSeries::Found> AuditSeries::meant(const SeriesName &which) const
 
 Error AuditSeries::not_there(const SeriesName &which) const
 {
-    const bool is_name_known = !named(which.name, std::nullopt).empty();
+    const auto same_name = named(which.name, std::nullopt);
     const auto names = known(which);
+    const bool is_type_wrong =
+        which.type && std::ranges::none_of(same_name, [&](const Series *one) {
+            return one->definition.type == *which.type;
+        });
 
-    if (is_name_known)
+    if (!same_name.empty() && is_type_wrong)
+        return unknown("series '" + which.name + "' is not of type " +
+                       std::string(series_type_name(*which.type)) + " but " +
+                       std::string(series_type_name(same_name.front()->definition.type)));
+    if (!same_name.empty())
         return unknown("series '" + which.name + "' has no monitor '" + which.monitor.value_or("") +
                        "': expected one of " + listed_in_quotes(names));
     return unknown("there is no series '" + which.name + "': " +
