@@ -181,6 +181,18 @@ std::string_view first_token(std::string_view text)
     return text.substr(0, text.find_first_of(token_ends));
 }
 
+/// Whether behind a bare address and blanks there is what makes it more than one address: a
+/// length, a mask or a last address, as in "203.0.113.0 /24".
+bool loses_more(std::string_view token, std::string_view behind)
+{
+    constexpr std::string_view digits = "0123456789";
+    const auto second = first_token(behind);
+    const bool is_length = second.size() > 1 && second.front() == '/' &&
+                           digits.find(second[1]) != std::string_view::npos;
+
+    return token.find('/') == std::string_view::npos && (is_length || Address::parse(second));
+}
+
 /// A line that is neither blank nor a comment.
 std::optional<Entry> plain_entry(std::string_view line)
 {
@@ -204,6 +216,8 @@ std::optional<Entry> plain_entry(std::string_view line)
         if (is_row(token, trimmed(second)))
             return row_entry(token, trimmed(second), trimmed(behind.substr(second.size())));
     }
+    if (loses_more(token, behind))
+        return std::nullopt;
     return block_entry(token);
 }
 

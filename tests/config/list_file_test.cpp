@@ -96,6 +96,10 @@ const struct {
      "255.255.255.248/30 255.255.255.252/31 255.255.255.254/32"},
     {"a range of IPv6", "2001:db8::-2001:db8:0:1:ffff:ffff:ffff:ffff\n", "2001:db8::/63"},
     {"all of IPv6 as a range", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n", "::/0"},
+    {"a CIDR block, a blank and an address", "192.0.2.0/24 198.51.100.1\n", "192.0.2.0/24"},
+    {"an address and remarks with slashes", "192.0.2.1 // 24\n192.0.2.2 /relay\n",
+     "192.0.2.1/32 192.0.2.2/32"},
+    {"an address and one in a comment", "192.0.2.1 ; 192.0.2.2\n", "192.0.2.1/32"},
     {"an address and words behind a dash", "192.0.2.1 - seen in May\n", "192.0.2.1/32"},
 };
 
@@ -127,6 +131,12 @@ const struct {
     {"a long line", std::string(61, 'x'),
      "t.txt:1: expected a CIDR block, not "
          "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'"},
+    {"an address and its length apart", "192.0.2.0 /24",
+     "t.txt:1: expected a CIDR block, not '192.0.2.0 /24'"},
+    {"an address and a mask", "192.0.2.0\t 255.255.255.0 # half",
+     "t.txt:1: expected a CIDR block, not '192.0.2.0\\x09 255.255.255.0 # half'"},
+    {"two addresses", "2001:db8::1 2001:db8::2",
+     "t.txt:1: expected a CIDR block, not '2001:db8::1 2001:db8::2'"},
     {"a range backwards", "192.0.2.9-192.0.2.1",
      "t.txt:1: expected a CIDR block, not '192.0.2.9-192.0.2.1'"},
     {"a range of two families", "192.0.2.1-2001:db8::",
