@@ -214,7 +214,9 @@ void KernelGate::apply_settings(const GateOptions &options)
     settings.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     settings.strict = options.strict ? 1 : 0;
     // What somebody has set since stands as long as the configuration says what it said.
-    if (!configured_ && options.begin_observing && !maps_adopted())
+    // A gate that observed when it was taken over begins as a new one does.
+    const bool was_enforcing = maps_adopted() && mode() == Mode::enforce;
+    if (!configured_ && options.begin_observing && !was_enforcing)
         set_mode(Mode::observe, std::nullopt);
     else if (!configured_ || configured_->mode != options.mode)
         set_mode(options.mode, std::nullopt);

@@ -79,7 +79,8 @@ struct GateOptions {
     std::vector<std::string> inside; ///< of a gateway: the cards on the servers' side
     Attach attach = Attach::automatic;
     Mode mode = Mode::observe;
-    /// New tables drop nothing before set_mode(): whoever starts the gate has lists to bring first.
+    /// A gate that is new, or that dropped nothing so far, drops nothing before set_mode(): whoever
+    /// starts it has lists to bring first.
     bool begin_observing = false;
     bool strict = false;
     std::chrono::seconds lease{60};

@@ -321,22 +321,37 @@ class SafetyExplains(GuardTest):
 
 
 class SafetyOfTheStart(GuardTest):
-    """A gate that is made anew drops nobody before it knows who must not be dropped."""
+    """A gate that begins to drop drops nobody before it knows who must not be dropped."""
 
     addresses = [GOOD]
     ONE = limit("one", syn_rate="1/h", syn_burst=1)
 
-    def test_the_allowed_are_served_while_the_lists_are_read(self):
+    def write_enforcing(self):
+        """A configuration with a limit, who is allowed, and so many blocks that it takes time."""
         allowed = self.write_list("allowed.txt", HOT_SOURCES)
         blocked = self.write_list("blocked.txt", many_blocks(100_000, 3))
         self.gate.write_config([], gate=ENFORCE, more=self.ONE + block_file(blocked) +
                                f'\n[[allow]]\nfile = "{allowed}"\n')
+
+    def check_allowed_are_served(self, begin):
         flood = self.begin_flood("hot", seconds=6, rate=5000)
-        self.gate.start()
+        begin()
         self.end_flood(flood)
         self.assertGreater(self.verdict("pass_syn"), 1000, "the flood met the gate")
         self.assertEqual(self.verdict("drop_source_rate"), 0)
         self.assertEqual(self.status("mode"), "enforce")
+        self.assert_served(GOOD)
+        self.assert_kept_out(GOOD, "the limit holds for others")
+
+    def test_the_allowed_are_served_while_the_lists_are_read(self):
+        self.write_enforcing()
+        self.check_allowed_are_served(self.gate.start)
+
+    def test_the_allowed_are_served_when_a_gate_that_observed_is_taken_over(self):
+        self.start_gate()
+        self.gate.stop()
+        self.write_enforcing()
+        self.check_allowed_are_served(self.gate.start)
 
     def test_a_start_that_fails_leaves_nobody_dropped(self):
         # Own addresses alone are more than that.
