@@ -249,6 +249,10 @@ void Daemon::keep_safe()
         lists_.protect(protection_.get());
     mode_.tick();
     lists_.tick();
+    if (enforces_after_swap_ && !lists_.is_swap_under_way()) {
+        enforces_after_swap_ = false;
+        mode_.take_gate(*gate_);
+    }
     show_facts();
 }
 
@@ -329,12 +333,20 @@ Result<void> Daemon::reload(const core::Requester &who)
     auto options = make_gate_options(*config);
     if (options.mode == mode_.facts().configured)
         options.mode = mode_.mode(); // what control has set stands
+    // Enforcing begins with the lists that came with it: whoever they allow is not dropped.
+    const bool begins = options.mode == core::Mode::enforce && gate_->mode() == core::Mode::observe;
+    if (begins)
+        options.mode = core::Mode::observe;
     if (const auto done = gate_->reconfigure(options); !done)
         return refuse(done.error(), done.error().code);
 
+    enforces_after_swap_ = begins;
+    if (begins)
+        mode_.leave_gate();
     mode_.configure(configured_mode(*config), who);
-    mode_.take_gate(*gate_);
     lists_.take(policy, std::move(*groups));
+    if (!begins)
+        mode_.take_gate(*gate_);
     facts_.limits = limit_facts(*config);
     ledger_.set_monitors(config->windows.monitors);
     proven_.configure(config->state.remember_proven);

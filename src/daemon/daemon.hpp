@@ -82,6 +82,7 @@ private:
     std::unique_ptr<Walks> walks_;
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
+    bool enforces_after_swap_ = false;      ///< the gate observes until the new lists are in force
     std::optional<kernel::InterfaceNews> interface_news_;
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;

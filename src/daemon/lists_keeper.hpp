@@ -66,6 +66,7 @@ public:
     void finish();
 
     const core::Lists &lists() const { return lists_; }
+    bool is_swap_under_way() const { return swap_.valid(); }
     frontend::ListFacts facts() const;
     std::vector<std::string> warnings() const;
 

@@ -28,6 +28,8 @@ public:
     void restore(core::Mode configured);
     /// Borrows the gate, and sets its mode.
     void take_gate(core::Gate &gate);
+    /// The gate is told nothing until it is taken again.
+    void leave_gate() { gate_ = nullptr; }
 
     core::Mode mode() const;
 

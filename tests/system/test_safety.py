@@ -353,6 +353,11 @@ class SafetyOfTheStart(GuardTest):
         self.write_enforcing()
         self.check_allowed_are_served(self.gate.start)
 
+    def test_the_allowed_are_served_when_a_reload_turns_enforcing_on(self):
+        self.start_gate()
+        self.write_enforcing()
+        self.check_allowed_are_served(lambda: self.gate.ask("reload"))
+
     def test_a_start_that_fails_leaves_nobody_dropped(self):
         # Own addresses alone are more than that.
         self.gate.write_config([], gate=ENFORCE + "\nlists_max = 1", more=self.ONE)
