@@ -204,6 +204,8 @@ Result<void> KernelGate::apply(const GateOptions &options)
 void KernelGate::apply_settings(const GateOptions &options)
 {
     volatile tg_settings &settings = parts_.settings[0];
+    const auto now_ns = static_cast<std::uint64_t>(monotonic_now().count());
+    const bool was_enforcing = mode() == Mode::enforce && now_ns < settings.lease_until_ns;
 
     lease_ = options.lease;
     if (parts_.reconcile)
@@ -214,9 +216,8 @@ void KernelGate::apply_settings(const GateOptions &options)
     settings.tunnels_configured = static_cast<std::uint32_t>(options.tunnels_from.size());
     settings.strict = options.strict ? 1 : 0;
     // What somebody has set since stands as long as the configuration says what it said.
-    // A gate that observed when it was taken over begins as a new one does.
-    const bool was_enforcing = maps_adopted() && mode() == Mode::enforce;
-    if (!configured_ && options.begin_observing && !was_enforcing)
+    // A gate that dropped nothing when it was taken over begins as a new one does.
+    if (!configured_ && options.begin_observing && !(maps_adopted() && was_enforcing))
         set_mode(Mode::observe, std::nullopt);
     else if (!configured_ || configured_->mode != options.mode)
         set_mode(options.mode, std::nullopt);

@@ -353,6 +353,13 @@ class SafetyOfTheStart(GuardTest):
         self.write_enforcing()
         self.check_allowed_are_served(self.gate.start)
 
+    def test_the_allowed_are_served_when_a_gate_whose_lease_ran_out_is_taken_over(self):
+        self.start_gate(gate=ENFORCE + '\nlease = "1s"')
+        self.gate.stop()
+        time.sleep(1.1)
+        self.write_enforcing()
+        self.check_allowed_are_served(self.gate.start)
+
     def test_the_allowed_are_served_when_a_reload_turns_enforcing_on(self):
         self.start_gate()
         self.write_enforcing()
