@@ -193,6 +193,13 @@ bool loses_more(std::string_view token, std::string_view behind)
     return token.find('/') == std::string_view::npos && (is_length || Address::parse(second));
 }
 
+/// An address, or a mistake in one: no word of a remark.
+bool is_like_an_address(std::string_view token)
+{
+    return token.find_first_of(".:") != std::string_view::npos &&
+           token.find_first_not_of("0123456789abcdefABCDEF.:") == std::string_view::npos;
+}
+
 /// A line that is neither blank nor a comment.
 std::optional<Entry> plain_entry(std::string_view line)
 {
@@ -208,7 +215,7 @@ std::optional<Entry> plain_entry(std::string_view line)
     // "192.0.2.1 - seen in May" is an address with a comment.
     if (behind.starts_with('-')) {
         const auto last = first_token(trimmed(behind.substr(1)));
-        if (last.find_first_of(".:") != std::string_view::npos)
+        if (is_like_an_address(last))
             return range_entry(token, last);
     }
     if (rest.starts_with('\t')) {

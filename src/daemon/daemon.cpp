@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <system_error>
 
 #include "base/log.hpp"
@@ -318,6 +319,11 @@ Result<void> Daemon::reload(const core::Requester &who)
         return Error{error.message, code};
     };
     constexpr int mistake = 0; // in the file, and not on the machine: see ControlService::Reload
+    std::error_code ignored;
+    if (std::filesystem::is_fifo(config_.file, ignored))
+        return refuse(Error{"read " + config_.file + ": it is a pipe, and a reload does not wait " +
+                            "for whoever writes to it"},
+                      mistake);
     auto config = config::load_config(config_.file);
     if (!config)
         return refuse(config.error(), mistake);

@@ -61,6 +61,8 @@ Result<config::ListFile> load_file(const config::Config &config, const config::L
     auto file = config::load_list(path, rules);
     if (!file)
         return Error{list_mistake(config, source, file.error()), bad_configuration};
+    if (file->blocks.empty())
+        spdlog::warn("{}: there is no block in it", path);
     if (file->folded != 0)
         spdlog::info("{}: {} entries had host bits set, which were cleared", path, file->folded);
     return file;

@@ -101,6 +101,8 @@ const struct {
      "192.0.2.1/32 192.0.2.2/32"},
     {"an address and one in a comment", "192.0.2.1 ; 192.0.2.2\n", "192.0.2.1/32"},
     {"an address and words behind a dash", "192.0.2.1 - seen in May\n", "192.0.2.1/32"},
+    {"an address and a name behind a dash", "192.0.2.1 - mx.example\n", "192.0.2.1/32"},
+    {"a block and a name behind a dash", "192.0.2.0/24 - mx.example\n", "192.0.2.0/24"},
 };
 
 const struct {
@@ -137,6 +139,8 @@ const struct {
      "t.txt:1: expected a CIDR block, not '192.0.2.0\\x09 255.255.255.0 # half'"},
     {"two addresses", "2001:db8::1 2001:db8::2",
      "t.txt:1: expected a CIDR block, not '2001:db8::1 2001:db8::2'"},
+    {"a range whose end is no address", "192.0.2.1 - 192.0.2.300",
+     "t.txt:1: expected a CIDR block, not '192.0.2.1 - 192.0.2.300'"},
     {"a range backwards", "192.0.2.9-192.0.2.1",
      "t.txt:1: expected a CIDR block, not '192.0.2.9-192.0.2.1'"},
     {"a range of two families", "192.0.2.1-2001:db8::",

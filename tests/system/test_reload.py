@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A good new configuration takes effect and loses nothing; a bad one changes nothing."""
+import os
 import signal
 import threading
 import unittest
@@ -51,6 +52,14 @@ class Reload(GateTest):
         self.gate.ask("reload")
         self.assertIsNone(self.network("narrow"))
         self.assert_soon(12, lambda: self.network("wide")["opened"], "without it")
+
+    def test_a_pipe_in_the_place_of_the_configuration_keeps_nobody_waiting(self):
+        self.gate.config.unlink()
+        os.mkfifo(self.gate.config)
+        done = self.gate.ask("reload", check=False)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("it is a pipe", done.stderr)
+        self.assertEqual(self.gate.count("192.0.2.0/24"), 7)
 
     def test_a_bad_configuration_changes_nothing(self):
         before = self.attached()
