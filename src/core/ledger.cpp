@@ -105,10 +105,27 @@ void EventBook::forget_totals()
 
 Ledger::Ledger(std::vector<Monitor> monitors)
 {
-    set_monitors(std::move(monitors));
+    take_monitors(std::move(monitors));
+    kept_ = kept_from({}, windows_by_size_, {});
 }
 
-void Ledger::set_monitors(std::vector<Monitor> monitors)
+void Ledger::set_monitors(std::vector<Monitor> monitors, UnixTime now)
+{
+    take_monitors(std::move(monitors));
+    kept_ = kept_from(kept_, windows_by_size_, now);
+}
+
+UnixTime Ledger::kept_since(const Monitor &monitor) const
+{
+    return kept_.at(monitor.window_seconds).since;
+}
+
+void Ledger::restore_kept(const KeptBySize &kept, UnixTime now)
+{
+    kept_ = kept_from(kept, windows_by_size_, now);
+}
+
+void Ledger::take_monitors(std::vector<Monitor> monitors)
 {
     monitors_ = std::move(monitors);
     windows_by_size_.clear();

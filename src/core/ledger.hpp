@@ -81,7 +81,14 @@ public:
     const std::vector<Monitor> &monitors() const { return monitors_; }
     /// Takes another list of monitors. Windows of a monitor that stays are kept; a monitor
     /// with the same window size and another number keeps what fits.
-    void set_monitors(std::vector<Monitor> monitors);
+    void set_monitors(std::vector<Monitor> monitors, UnixTime now);
+
+    /// Since when the windows of `monitor`, one of monitors(), are kept; 1970 for those that were
+    /// there from the beginning.
+    UnixTime kept_since(const Monitor &monitor) const;
+    const KeptBySize &kept() const { return kept_; }
+    /// Of windows that are restored: how many were kept, and since when. Others begin now.
+    void restore_kept(const KeptBySize &kept, UnixTime now);
 
     void record(const SourceChange &change, UnixTime now) { record(std::span{&change, 1}, now); }
     /// Of a flood of claimed sources hundreds of thousands change a second: many at once cost
@@ -191,9 +198,11 @@ private:
     ServiceBook &book_of(ServiceId service);
     std::vector<const ServiceBook *> books_of(std::optional<ServiceId> service) const;
     void fit_windows(ServiceBook &book) const;
+    void take_monitors(std::vector<Monitor> monitors);
 
     std::vector<Monitor> monitors_;
     std::map<std::uint32_t, std::uint32_t> windows_by_size_; ///< the most that a monitor keeps
+    KeptBySize kept_;
     std::map<ServiceId, ServiceBook> books_;
     PrefixWindows prefixes_;
     NetworkWindows networks_;

@@ -184,13 +184,15 @@ Answer Questions::count_reported(const CountQuestion &question, Reported event,
     answer.rate_per_second =
         static_cast<double>(answer.value) / seconds_elapsed(range, monitor, now);
     answer.as_of = now;
-    answer.since = ledger_.reported().since().value_or(windows_since_);
+    answer.since =
+        std::max(ledger_.reported().since().value_or(windows_since_), ledger_.kept_since(monitor));
     return answer;
 }
 
 Answer Questions::count_seen(const CountQuestion &question, Event event, const Monitor &monitor,
                              const WindowRange &range)
 {
+    const auto since = std::max(windows_since_, ledger_.kept_since(monitor));
     Asked asked{.block = whole_sources(question.block),
                 .service = *find_service(question.service),
                 .event = event,
@@ -198,7 +200,7 @@ Answer Questions::count_seen(const CountQuestion &question, Event event, const M
                 .start = range.start,
                 .end = range.end,
                 .now = {},
-                .since = std::max(gate_.counting_since(), windows_since_)};
+                .since = std::max(gate_.counting_since(), since)};
     const bool sources_read = gate_.refresh(asked.block);
     if (asked.is_whole_family() && asked.start == 0 && asked.event != Event::connections)
         asked.owed = owed(asked.block.family(), asked.service, asked.event);

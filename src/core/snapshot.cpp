@@ -11,7 +11,7 @@
 namespace tallygate::core {
 namespace {
 
-constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 3};
+constexpr SealKind kind{"tgwindow", "snapshot of tallygate's windows", 1, 4};
 
 constexpr std::array families = {Family::ipv4, Family::ipv6};
 
@@ -40,6 +40,7 @@ public:
         put_prefixes(snapshot.prefixes);
         put_networks(snapshot.networks);
         put_reported(snapshot);
+        put_kept(snapshot.kept);
         return seal_snapshot(writer_.take());
     }
 
@@ -189,6 +190,16 @@ private:
         }
     }
 
+    void put_kept(const KeptBySize &kept)
+    {
+        writer_.put(kept.size());
+        for (const auto &[size, windows] : kept) {
+            writer_.put(size);
+            writer_.put(windows.windows);
+            writer_.put_time(windows.since);
+        }
+    }
+
     ByteWriter writer_;
 };
 
@@ -215,6 +226,8 @@ public:
         }
         if (version_ >= 3)
             take_reported(snapshot);
+        if (version_ >= 4)
+            snapshot.kept = take_kept();
         if (reader_.left() != 0)
             reader_.fail("it goes on after its end");
         if (reader_.failed())
@@ -456,6 +469,20 @@ private:
                 book[static_cast<std::size_t>(*event)] = std::move(by_length);
         }
         return book;
+    }
+
+    KeptBySize take_kept()
+    {
+        KeptBySize kept;
+
+        for (auto sizes = reader_.take_count(3, "a number of sizes"); sizes > 0; sizes--) {
+            const auto size = take_size();
+            const auto windows = static_cast<std::uint32_t>(
+                reader_.take_at_most(Monitor::windows_max, "a number of windows"));
+            if (!kept.try_emplace(size, Kept{windows, reader_.take_time()}).second)
+                reader_.fail("a size stands in it twice");
+        }
+        return kept;
     }
 
     ByteReader reader_;

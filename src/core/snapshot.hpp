@@ -43,6 +43,7 @@ struct Snapshot {
     NetworkBooks networks;
     ReportedWindows::Books reported;
     std::optional<UnixTime> reported_since; ///< nothing: nobody recorded reports then
+    KeptBySize kept;                        ///< which windows, and since when
 };
 
 /// Header and body. Takes about 40 ns for each address of each window: 0.3 s for a million sources
@@ -54,7 +55,8 @@ std::string seal_snapshot(std::string_view body);
 
 /// Takes what encode_snapshot() made. Anything else is an error that says what is wrong with
 /// it: "its checksum is wrong". What is accepted can be summed without an overflow. What older
-/// formats did not have, prefixes and networks before 2 and reports before 3, is empty.
+/// formats did not have, prefixes and networks before 2, reports before 3 and `kept` before 4, is
+/// empty.
 Result<Snapshot> decode_snapshot(std::string_view bytes);
 
 } // namespace tallygate::core

@@ -73,6 +73,26 @@ std::size_t Windows::bytes() const
     return bytes;
 }
 
+KeptBySize kept_from(const KeptBySize &before,
+                     const std::map<std::uint32_t, std::uint32_t> &windows_by_size, UnixTime now)
+{
+    KeptBySize kept;
+
+    for (const auto &[size, windows] : windows_by_size) {
+        const auto known = before.find(size);
+        UnixTime since = known == before.end() ? now : known->second.since;
+        if (known != before.end() && windows > known->second.windows) {
+            // In seconds: long windows reach further back than nanoseconds do.
+            const auto oldest = window_index(size, now) - known->second.windows + 1;
+            const std::chrono::sys_seconds begin{std::chrono::seconds{oldest * size}};
+            if (begin > std::chrono::floor<std::chrono::seconds>(since))
+                since = begin;
+        }
+        kept.emplace(size, Kept{windows, since});
+    }
+    return kept;
+}
+
 void fit_sizes(WindowsBySize &by_size,
                const std::map<std::uint32_t, std::uint32_t> &windows_by_size)
 {

@@ -81,6 +81,18 @@ private:
 /// Windows by their size: monitors of one size share them, as many as the longest keeps.
 using WindowsBySize = std::map<std::uint32_t, Windows>;
 
+/// How many windows of a size are kept, and since when: what is older is missing from them.
+struct Kept {
+    std::uint32_t windows = 0;
+    UnixTime since;
+};
+using KeptBySize = std::map<std::uint32_t, Kept>;
+
+/// The sizes of `windows_by_size` from now on, where those of `before` were kept until now. A new
+/// size begins now; one that is to reach further back than before does not reach there yet.
+KeptBySize kept_from(const KeptBySize &before,
+                     const std::map<std::uint32_t, std::uint32_t> &windows_by_size, UnixTime now);
+
 /// Drops the sizes that are not in `windows_by_size`, adds those that are missing, and keeps so
 /// many windows of each from now on.
 void fit_sizes(WindowsBySize &by_size,

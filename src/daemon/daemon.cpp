@@ -354,7 +354,7 @@ Result<void> Daemon::reload(const core::Requester &who)
     if (!begins)
         mode_.take_gate(*gate_);
     facts_.limits = limit_facts(*config);
-    ledger_.set_monitors(config->windows.monitors);
+    ledger_.set_monitors(config->windows.monitors, clock_.now());
     proven_.configure(config->state.remember_proven);
     questions_->set_services(gate_->service_ids());
     walks_->take_networks();

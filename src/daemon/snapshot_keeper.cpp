@@ -97,6 +97,9 @@ void SnapshotKeeper::restore_windows(core::Snapshot &snapshot, const kernel::Ker
         ledger_.reported().set_since(std::min(*snapshot.reported_since, clock_.now()));
     if (!same_tables)
         ledger_.networks().forget_totals();
+    // Older formats do not tell, and stand for what is configured.
+    if (!snapshot.kept.empty())
+        ledger_.restore_kept(snapshot.kept, clock_.now());
     ledger_.forget_old(clock_.now());
     windows_since_ = std::min(snapshot.windows_since, clock_.now());
     spdlog::info("windows go on from {}", file_.file().path());
@@ -139,6 +142,7 @@ core::Snapshot SnapshotKeeper::take(const kernel::KernelGate &gate) const
     snapshot.networks = ledger_.networks().books();
     snapshot.reported = ledger_.reported().books();
     snapshot.reported_since = ledger_.reported().since();
+    snapshot.kept = ledger_.kept();
     return snapshot;
 }
 

@@ -139,7 +139,7 @@ RC_GTEST_PROP(LedgerProperty, TakesManyChangesAtOnceAsOneByOne, ())
         }
         ledger.record(changes, at(now));
         if (dice.number(0, 5) == 0)
-            ledger.set_monitors(ledger.monitors());
+            ledger.set_monitors(ledger.monitors(), at(0));
     }
     expect_agreement(ledger, naive, dice, at(now));
 }
@@ -315,16 +315,37 @@ TEST(LedgerTest, KeepsWindowsOfMonitorsThatStay)
                             at(600));
     };
 
-    ledger.set_monitors({{900, 4}, minutes});
+    ledger.set_monitors({{900, 4}, minutes}, at(600));
     EXPECT_EQ(ledger.monitors(), (std::vector<Monitor>{{900, 4}, minutes}));
     EXPECT_EQ(count(minutes), 1);
     EXPECT_EQ(count({900, 4}), 0) << "a new monitor begins empty";
-    ledger.set_monitors({{60, 2}});
+    ledger.set_monitors({{60, 2}}, at(600));
     EXPECT_EQ(count({60, 2}), 1) << "of the same size and shorter";
-    ledger.set_monitors({{60, 50}, {10, 3}});
+    ledger.set_monitors({{60, 50}, {10, 3}}, at(600));
     EXPECT_EQ(count({60, 50}), 1) << "of the same size and longer";
     EXPECT_EQ(count({10, 3}), 0) << "one that left begins anew";
     EXPECT_EQ(ledger.live(everyone, smtp), 1);
+}
+
+TEST(LedgerTest, KnowsSinceWhenItKeepsWindows)
+{
+    Ledger ledger{{minutes}};
+    EXPECT_EQ(ledger.kept_since(minutes), UnixTime{});
+
+    ledger.set_monitors({minutes, {900, 4}}, at(1'000'000));
+    EXPECT_EQ(ledger.kept_since(minutes), UnixTime{}) << "it stayed";
+    EXPECT_EQ(ledger.kept_since({900, 4}), at(1'000'000)) << "it is new";
+    ledger.set_monitors({{60, 2}}, at(1'000'100));
+    EXPECT_EQ(ledger.kept_since({60, 2}), UnixTime{}) << "it is shorter";
+    ledger.set_monitors({{60, 50}, {900, 4}}, at(1'000'200));
+    EXPECT_EQ(ledger.kept_since({60, 50}), at(1'000'140)) << "two windows were left";
+    EXPECT_EQ(ledger.kept_since({900, 4}), at(1'000'200)) << "it left, and came back";
+    ledger.set_monitors({{60, 60}, {900, 4}}, at(1'000'300));
+    EXPECT_EQ(ledger.kept_since({60, 60}), at(1'000'140));
+
+    ledger.restore_kept({{60, {.windows = 60, .since = at(5)}}}, at(1'000'400));
+    EXPECT_EQ(ledger.kept_since({60, 60}), at(5));
+    EXPECT_EQ(ledger.kept_since({900, 4}), at(1'000'400)) << "nobody kept it";
 }
 
 TEST(LedgerTest, KeepsForTheLongestMonitorOfASize)

@@ -205,7 +205,7 @@ TEST_F(MomentumTest, SaysWhatIsWrongWithAnIndexOrASmoothCount)
     // startv > endv, where Lua's endv is 0 unless it is given.
     EXPECT_EQ(error_of({.monitor = "300,6", .start = 1, .end = 0}).code,
               static_cast<int>(Wrong::malformed));
-    ledger.set_monitors({});
+    ledger.set_monitors({}, at(0));
     EXPECT_EQ(error_of({.monitor_index = 0}).message,
               "there is no monitor number 0: none is configured");
 }

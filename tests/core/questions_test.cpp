@@ -458,10 +458,23 @@ TEST_F(QuestionsTest, RefusesWrongTopQuestions)
     EXPECT_EQ(service.error().code, static_cast<int>(Wrong::unknown));
 }
 
+TEST_F(QuestionsTest, AMonitorThatCameLaterSaysSo)
+{
+    record("192.0.2.1", 5);
+    ledger.set_monitors({{60, 10}, {3600, 24}}, at(999.5));
+
+    for (const Counted event : {Counted{Event::connections}, Counted{Reported::auth}}) {
+        const auto later = count({.monitor = "3600,24", .event = event});
+        expect_exactly(later, 0);
+        EXPECT_EQ(later.since, at(999.5));
+        EXPECT_EQ(count({.monitor = "60,10", .event = event}).since, at(500));
+    }
+}
+
 TEST_F(QuestionsTest, SaysThatNothingIsConfigured)
 {
     questions.set_services({});
-    ledger.set_monitors({});
+    ledger.set_monitors({}, clock.now());
 
     const auto service = questions.live({.service = "smtp"});
     ASSERT_FALSE(service);

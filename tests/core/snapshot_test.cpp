@@ -294,7 +294,7 @@ TEST(Snapshot, says_what_is_wrong)
         {"", "it is no snapshot of tallygate's windows"},
         {other_file, "it is no snapshot of tallygate's windows"},
         {whole.substr(0, 10), "it ends in the middle"},
-        {other_format, "it is of format 9, and this version reads 1 to 3"},
+        {other_format, "it is of format 9, and this version reads 1 to 4"},
         {flipped, "its checksum is wrong"},
         {seal_snapshot(""), "it ends in the middle"},
         {seal_snapshot(std::string(11, '\xff')), "a number in it has more than 64 bits"},
@@ -334,6 +334,7 @@ std::string body_with_window(std::uint64_t first_low, std::uint64_t step, std::i
         body.put(0); // prefixes known, and since when, their sizes; networks
     for (int zero = 0; zero < 3; zero++)
         body.put(0); // reports known, and since when; services
+    body.put(0);     // sizes
     return seal_snapshot(body.take());
 }
 
@@ -369,7 +370,7 @@ TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
     auto before = snapshot_of(small_ledger());
     before.prefixes = {};
     auto body = encode_snapshot(before).substr(24);
-    body.resize(body.size() - 7); // what format 3 says of no prefixes, networks and reports
+    body.resize(body.size() - 8); // what format 4 says of no prefixes, networks, reports and sizes
     auto bytes = seal_snapshot(body);
     bytes[8] = 1;
 
@@ -390,7 +391,7 @@ TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
 TEST(Snapshot, of_the_second_format_has_no_reports)
 {
     auto body = encode_snapshot(snapshot_of(small_ledger())).substr(24);
-    body.resize(body.size() - 3);
+    body.resize(body.size() - 4);
     auto bytes = seal_snapshot(body);
     EXPECT_FALSE(decode_snapshot(bytes));
     bytes[8] = 2;
@@ -399,6 +400,31 @@ TEST(Snapshot, of_the_second_format_has_no_reports)
     EXPECT_FALSE(second->reported_since);
     EXPECT_TRUE(second->reported.empty());
     EXPECT_EQ(second->networks.size(), 0U);
+}
+
+TEST(Snapshot, tells_since_when_windows_are_kept)
+{
+    const Monitor hours{3600, 24};
+    auto ledger = small_ledger();
+    ledger.set_monitors({minutes, hours}, at(1'000'100));
+    auto snapshot = snapshot_of(ledger);
+    snapshot.kept = ledger.kept();
+    const auto bytes = encode_snapshot(snapshot);
+    const auto decoded = decode_snapshot(bytes);
+    ASSERT_TRUE(decoded) << decoded.error().message;
+
+    Ledger next{{minutes, hours, seconds}};
+    next.restore_kept(decoded->kept, at(1'000'200));
+    EXPECT_EQ(next.kept_since(minutes), UnixTime{});
+    EXPECT_EQ(next.kept_since(hours), at(1'000'100));
+    EXPECT_EQ(next.kept_since(seconds), at(1'000'200)) << "it came with the restart";
+
+    const auto body = encode_snapshot(snapshot_of(ledger)).substr(24);
+    auto third = seal_snapshot(body.substr(0, body.size() - 1));
+    EXPECT_FALSE(decode_snapshot(third));
+    third[8] = 3;
+    ASSERT_TRUE(decode_snapshot(third));
+    EXPECT_TRUE(decode_snapshot(third)->kept.empty());
 }
 
 /// One report of a /24, with an address of it.

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import unittest
 
 from fixture import GateTest
@@ -97,11 +98,21 @@ class Reload(GateTest):
         self.assertEqual(self.gate.count("192.0.2.0/24"), 7, "nothing new")
 
     def test_a_new_monitor_needs_no_restart(self):
+        before = time.time()
         self.gate.write_config([WIDE], monitors=["60,10", "3600,24", "86400,2"])
         self.gate.ask("reload")
         self.connect("192.0.2.1", times=2)
         self.assert_soon(True, lambda: self.gate.count("192.0.2.0/24", "86400,2") >= 2, "new")
         self.assert_soon(9, lambda: self.gate.count("192.0.2.0/24"), "old")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.assertGreater(self.since("86400,2"), before, "what came before is not in it")
+            self.assertLess(self.since("3600,24"), before)
+            self.gate.stop(number)
+            self.gate.start()
+        self.assertGreater(self.since("86400,2"), before)
+
+    def since(self, monitor):
+        return self.gate.ask_json("count", "192.0.2.0/24", "--monitor", monitor)["since"]
 
 
 if __name__ == "__main__":
