@@ -34,6 +34,7 @@ void ask(core::Snapshot snapshot)
     ledger.prefixes().restore(std::move(snapshot.prefixes));
     ledger.networks().restore(std::move(snapshot.networks));
     ledger.reported().restore(std::move(snapshot.reported));
+    ledger.restore_kept(snapshot.kept, now);
     for (const char *text : {"192.0.2.0/25", "0.0.0.0/0", "::/0"})
         for (std::size_t i = 0; i < core::reported_count; i++)
             ledger.reported().sum(*Block::parse(text), {}, static_cast<core::Reported>(i), minutes,
