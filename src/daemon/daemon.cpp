@@ -239,6 +239,7 @@ void Daemon::run()
     series_keeper_.save();
     proven_.save(*gate_);
     lists_.finish();
+    end_wait_for_lists();
     mode_.finish();
     spdlog::info("stopping; the gate goes on counting (`tallygated detach` takes it off)");
 }
@@ -250,11 +251,17 @@ void Daemon::keep_safe()
         lists_.protect(protection_.get());
     mode_.tick();
     lists_.tick();
-    if (enforces_after_swap_ && !lists_.is_swap_under_way()) {
-        enforces_after_swap_ = false;
-        mode_.take_gate(*gate_);
-    }
+    end_wait_for_lists();
     show_facts();
+}
+
+/// Not where the new lists could not be made: whoever they allow would be dropped.
+void Daemon::end_wait_for_lists()
+{
+    if (!mode_waits_for_lists_ || !lists_.are_in_force())
+        return;
+    mode_waits_for_lists_ = false;
+    mode_.take_gate(*gate_);
 }
 
 /// Where there are a million routes it takes seconds to be told them.
@@ -283,6 +290,9 @@ void Daemon::show_facts()
     };
     add(mode_.warnings());
     add(lists_.warnings());
+    if (mode_waits_for_lists_ && mode_.mode() == core::Mode::enforce)
+        facts_.warnings.emplace_back("the gate observes until the lists of its configuration are "
+                                     "in force");
     add(front_ends_.warnings());
     if (const auto *anvil = front_ends_.anvil())
         facts_.anvil = anvil->facts();
@@ -339,19 +349,20 @@ Result<void> Daemon::reload(const core::Requester &who)
     auto options = make_gate_options(*config);
     if (options.mode == mode_.facts().configured)
         options.mode = mode_.mode(); // what control has set stands
-    // Enforcing begins with the lists that came with it: whoever they allow is not dropped.
-    const bool begins = options.mode == core::Mode::enforce && gate_->mode() == core::Mode::observe;
-    if (begins)
+    // A gate that observes goes on with that until the lists that came with its limits are in
+    // force: whoever they allow is not dropped.
+    const bool waits = gate_->mode() == core::Mode::observe;
+    if (waits)
         options.mode = core::Mode::observe;
     if (const auto done = gate_->reconfigure(options); !done)
         return refuse(done.error(), done.error().code);
 
-    enforces_after_swap_ = begins;
-    if (begins)
+    mode_waits_for_lists_ = waits;
+    if (waits)
         mode_.leave_gate();
     mode_.configure(configured_mode(*config), who);
     lists_.take(policy, std::move(*groups));
-    if (!begins)
+    if (!waits)
         mode_.take_gate(*gate_);
     facts_.limits = limit_facts(*config);
     ledger_.set_monitors(config->windows.monitors, clock_.now());

@@ -57,6 +57,7 @@ private:
     void schedule();
     void listen_to_interfaces();
     void keep_safe();
+    void end_wait_for_lists();
     void refresh_protection();
     void show_facts();
     std::chrono::seconds longest_span() const;
@@ -82,7 +83,7 @@ private:
     std::unique_ptr<Walks> walks_;
     frontend::DaemonFacts facts_;
     std::vector<std::string> restart_only_; ///< what the last reload could not change
-    bool enforces_after_swap_ = false;      ///< the gate observes until the new lists are in force
+    bool mode_waits_for_lists_ = false;     ///< the gate observes until the new ones are in force
     std::optional<kernel::InterfaceNews> interface_news_;
     std::unique_ptr<frontend::ControlService> control_;
     std::unique_ptr<net::HttpServer> control_server_;

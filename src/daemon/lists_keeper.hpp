@@ -66,7 +66,8 @@ public:
     void finish();
 
     const core::Lists &lists() const { return lists_; }
-    bool is_swap_under_way() const { return swap_.valid(); }
+    /// What was taken last.
+    bool are_in_force() const { return !swap_.valid() && !problem_; }
     frontend::ListFacts facts() const;
     std::vector<std::string> warnings() const;
 

@@ -232,12 +232,17 @@ core::Mode KernelGate::mode() const
 
 void KernelGate::set_mode(core::Mode mode, std::optional<std::chrono::nanoseconds> at_most)
 {
+    const auto now = monotonic_now();
+
     enforcing_until_.reset();
     if (mode == core::Mode::enforce && at_most)
-        enforcing_until_ = monotonic_now() + *at_most;
-    // The lease first: it must not be the old one for a moment.
-    renew_lease();
-    parts_.settings[0].mode = mode == core::Mode::enforce ? TG_MODE_ENFORCE : TG_MODE_OBSERVE;
+        enforcing_until_ = now + *at_most;
+    // Nothing is dropped by the old lease, nor by a new one under the old mode.
+    if (mode == core::Mode::observe)
+        parts_.settings[0].mode = TG_MODE_OBSERVE;
+    put_lease(now);
+    if (mode == core::Mode::enforce)
+        parts_.settings[0].mode = TG_MODE_ENFORCE;
     end_rejections();
 }
 
@@ -248,16 +253,21 @@ void KernelGate::end_rejections()
     settings.generation = settings.generation + 1;
 }
 
-/// The gate itself ends what was allowed for a time: its lease goes no further.
 void KernelGate::renew_lease()
 {
     const auto now = monotonic_now();
+
+    if (enforcing_until_ && now >= *enforcing_until_)
+        set_mode(core::Mode::observe, std::nullopt);
+    else
+        put_lease(now);
+}
+
+/// The gate itself ends what was allowed for a time: its lease goes no further.
+void KernelGate::put_lease(std::chrono::nanoseconds now)
+{
     auto until = now + std::chrono::duration_cast<std::chrono::nanoseconds>(lease_);
 
-    if (enforcing_until_ && now >= *enforcing_until_) {
-        set_mode(core::Mode::observe, std::nullopt);
-        return;
-    }
     if (enforcing_until_)
         until = std::min(until, *enforcing_until_);
     parts_.settings[0].lease_until_ns = static_cast<std::uint64_t>(until.count());

@@ -182,6 +182,7 @@ private:
     void apply_settings(const GateOptions &options);
     void end_rejections();
     void note_recycled(const Result<void> &done);
+    void put_lease(std::chrono::nanoseconds now);
     void note_lists();
     void add_held_back(core::Explanation &told, core::ServiceId service) const;
     std::vector<core::TableUse> table_uses() const;

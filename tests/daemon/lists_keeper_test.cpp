@@ -204,6 +204,7 @@ TEST_F(ListsKeeperTest, AReloadTakesTheNewListsWithWhatControlSetMeanwhile)
     keeper_->take(policy_, drop_list({block("100.64.0.0/16")}));
     keeper_->tick();
     EXPECT_TRUE(keeper_->facts().is_swap_under_way);
+    EXPECT_FALSE(keeper_->are_in_force());
     EXPECT_TRUE(gate_.listed.contains(block("203.0.113.0/24"))) << "the old ones hold meanwhile";
 
     ASSERT_TRUE(add("100.64.7.0/24"));
@@ -263,6 +264,7 @@ TEST_F(ListsKeeperTest, ListsThatCannotBeBuiltLeaveTheOldOnesAndAWarning)
     expect_in_force();
     EXPECT_THAT(keeper_->warnings(),
                 ElementsAre("the new lists are not in force: make a trie: Cannot allocate memory"));
+    EXPECT_FALSE(keeper_->are_in_force());
     EXPECT_THAT(audited(), ElementsAre(HasSubstr("1 allowed and 1 blocked -> 1 allowed and 1 "
                                                  "blocked: make a trie: Cannot allocate memory")));
     build_fails_ = false;

@@ -326,11 +326,11 @@ class SafetyOfTheStart(GuardTest):
     addresses = [GOOD]
     ONE = limit("one", syn_rate="1/h", syn_burst=1)
 
-    def write_enforcing(self):
+    def write_enforcing(self, gate=ENFORCE):
         """A configuration with a limit, who is allowed, and so many blocks that it takes time."""
         allowed = self.write_list("allowed.txt", HOT_SOURCES)
         blocked = self.write_list("blocked.txt", many_blocks(100_000, 3))
-        self.gate.write_config([], gate=ENFORCE, more=self.ONE + block_file(blocked) +
+        self.gate.write_config([], gate=gate, more=self.ONE + block_file(blocked) +
                                f'\n[[allow]]\nfile = "{allowed}"\n')
 
     def check_allowed_are_served(self, begin):
@@ -364,6 +364,16 @@ class SafetyOfTheStart(GuardTest):
         self.start_gate()
         self.write_enforcing()
         self.check_allowed_are_served(lambda: self.gate.ask("reload"))
+
+    def test_the_allowed_are_served_when_control_enforces_right_after_a_reload(self):
+        self.start_gate()
+        self.write_enforcing(gate="")
+
+        def reload_and_enforce():
+            self.gate.ask("reload")
+            self.gate.ask("mode", "enforce")
+
+        self.check_allowed_are_served(reload_and_enforce)
 
     def test_a_start_that_fails_leaves_nobody_dropped(self):
         # Own addresses alone are more than that.
