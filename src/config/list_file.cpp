@@ -185,19 +185,21 @@ std::string_view first_token(std::string_view text)
 /// length, a mask or a last address, as in "203.0.113.0 /24".
 bool loses_more(std::string_view token, std::string_view behind)
 {
-    constexpr std::string_view digits = "0123456789";
-    const auto second = first_token(behind);
-    const bool is_length = second.size() > 1 && second.front() == '/' &&
-                           digits.find(second[1]) != std::string_view::npos;
+    const auto length = behind.starts_with('/') ? trimmed(behind.substr(1)) : std::string_view{};
+    const bool is_length = !length.empty() && length.front() >= '0' && length.front() <= '9';
 
-    return token.find('/') == std::string_view::npos && (is_length || Address::parse(second));
+    return token.find('/') == std::string_view::npos &&
+           (is_length || Address::parse(first_token(behind)));
 }
 
-/// An address, or a mistake in one: no word of a remark.
-bool is_like_an_address(std::string_view token)
+/// "mx.example", and no address with a mistake in it.
+bool is_host_name(std::string_view token)
 {
-    return token.find_first_of(".:") != std::string_view::npos &&
-           token.find_first_not_of("0123456789abcdefABCDEF.:") == std::string_view::npos;
+    constexpr std::string_view no_digits_of_ipv6 = "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ";
+
+    return (token.front() < '0' || token.front() > '9') &&
+           token.find_first_of(":[") == std::string_view::npos &&
+           token.find_first_of(no_digits_of_ipv6) != std::string_view::npos;
 }
 
 /// A line that is neither blank nor a comment.
@@ -215,7 +217,7 @@ std::optional<Entry> plain_entry(std::string_view line)
     // "192.0.2.1 - seen in May" is an address with a comment.
     if (behind.starts_with('-')) {
         const auto last = first_token(trimmed(behind.substr(1)));
-        if (is_like_an_address(last))
+        if (last.find_first_of(".:") != std::string_view::npos && !is_host_name(last))
             return range_entry(token, last);
     }
     if (rest.starts_with('\t')) {

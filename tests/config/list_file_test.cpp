@@ -102,6 +102,7 @@ const struct {
     {"an address and one in a comment", "192.0.2.1 ; 192.0.2.2\n", "192.0.2.1/32"},
     {"an address and words behind a dash", "192.0.2.1 - seen in May\n", "192.0.2.1/32"},
     {"an address and a name behind a dash", "192.0.2.1 - mx.example\n", "192.0.2.1/32"},
+    {"a range in brackets", "[2001:db8::] - [2001:db8::ff]\n", "2001:db8::/120"},
     {"a block and a name behind a dash", "192.0.2.0/24 - mx.example\n", "192.0.2.0/24"},
 };
 
@@ -139,6 +140,14 @@ const struct {
      "t.txt:1: expected a CIDR block, not '192.0.2.0\\x09 255.255.255.0 # half'"},
     {"two addresses", "2001:db8::1 2001:db8::2",
      "t.txt:1: expected a CIDR block, not '2001:db8::1 2001:db8::2'"},
+    {"an address and its length apart from both", "192.0.2.0 / 24",
+     "t.txt:1: expected a CIDR block, not '192.0.2.0 / 24'"},
+    {"a range and a comma", "192.0.2.0 - 192.0.2.255, SBL1",
+     "t.txt:1: expected a CIDR block, not '192.0.2.0 - 192.0.2.255, SBL1'"},
+    {"a range of blocks", "192.0.2.0/25 - 192.0.2.128/25",
+     "t.txt:1: expected a CIDR block, not '192.0.2.0/25 - 192.0.2.128/25'"},
+    {"a range with a zone", "fe80::1 - fe80::ff%eth0",
+     "t.txt:1: expected a CIDR block, not 'fe80::1 - fe80::ff%eth0'"},
     {"a range whose end is no address", "192.0.2.1 - 192.0.2.300",
      "t.txt:1: expected a CIDR block, not '192.0.2.1 - 192.0.2.300'"},
     {"a range backwards", "192.0.2.9-192.0.2.1",
