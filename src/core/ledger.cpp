@@ -122,7 +122,11 @@ UnixTime Ledger::kept_since(const Monitor &monitor) const
 
 void Ledger::restore_kept(const KeptBySize &kept, UnixTime now)
 {
-    kept_ = kept_from(kept, windows_by_size_, now);
+    // The clock may have been ahead, and may be behind: what lies before us was kept.
+    auto until_now = kept;
+    for (auto &[size, windows] : until_now)
+        windows.since = std::min(windows.since, now);
+    kept_ = kept_from(until_now, windows_by_size_, now);
 }
 
 void Ledger::take_monitors(std::vector<Monitor> monitors)

@@ -184,15 +184,20 @@ Answer Questions::count_reported(const CountQuestion &question, Reported event,
     answer.rate_per_second =
         static_cast<double>(answer.value) / seconds_elapsed(range, monitor, now);
     answer.as_of = now;
-    answer.since =
-        std::max(ledger_.reported().since().value_or(windows_since_), ledger_.kept_since(monitor));
+    answer.since = kept_since(monitor, ledger_.reported().since().value_or(windows_since_));
     return answer;
+}
+
+/// Since when the windows of `monitor` are whole, where counting began at `begun`. Never in the
+/// future, though the clock may have been ahead.
+UnixTime Questions::kept_since(const Monitor &monitor, UnixTime begun) const
+{
+    return std::max(begun, std::min(ledger_.kept_since(monitor), clock_.now()));
 }
 
 Answer Questions::count_seen(const CountQuestion &question, Event event, const Monitor &monitor,
                              const WindowRange &range)
 {
-    const auto since = std::max(windows_since_, ledger_.kept_since(monitor));
     Asked asked{.block = whole_sources(question.block),
                 .service = *find_service(question.service),
                 .event = event,
@@ -200,7 +205,7 @@ Answer Questions::count_seen(const CountQuestion &question, Event event, const M
                 .start = range.start,
                 .end = range.end,
                 .now = {},
-                .since = std::max(gate_.counting_since(), since)};
+                .since = kept_since(monitor, std::max(gate_.counting_since(), windows_since_))};
     const bool sources_read = gate_.refresh(asked.block);
     if (asked.is_whole_family() && asked.start == 0 && asked.event != Event::connections)
         asked.owed = owed(asked.block.family(), asked.service, asked.event);

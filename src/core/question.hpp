@@ -130,6 +130,7 @@ private:
                          const WindowRange &range);
     Answer count_seen(const CountQuestion &question, Event event, const Monitor &monitor,
                       const WindowRange &range);
+    UnixTime kept_since(const Monitor &monitor, UnixTime begun) const;
     Answer count_reported(const CountQuestion &question, Reported event, const Monitor &monitor,
                           const WindowRange &range) const;
     Answer count_smoothly(const CountQuestion &question, const Monitor &monitor);

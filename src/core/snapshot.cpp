@@ -322,7 +322,10 @@ private:
         Told::Claim claim;
         claim.source = reader_.take_address();
         claim.service = static_cast<ServiceId>(reader_.take_at_most(0xffff, "a service"));
-        claim.dropped = take_claimed("a claim's drops");
+        if (version_ >= 2)
+            claim.dropped = take_claimed("a claim's drops");
+        else
+            reader_.take(); // when it was first seen
         claim.syn = take_claimed("a claim's SYNs");
         return claim;
     }
@@ -479,6 +482,8 @@ private:
             const auto size = take_size();
             const auto windows = static_cast<std::uint32_t>(
                 reader_.take_at_most(Monitor::windows_max, "a number of windows"));
+            if (windows == 0)
+                reader_.fail("no windows are kept of a size in it");
             if (!kept.try_emplace(size, Kept{windows, reader_.take_time()}).second)
                 reader_.fail("a size stands in it twice");
         }

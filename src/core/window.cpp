@@ -80,7 +80,7 @@ KeptBySize kept_from(const KeptBySize &before,
 
     for (const auto &[size, windows] : windows_by_size) {
         const auto known = before.find(size);
-        auto since = known == before.end() ? now : std::min(known->second.since, now);
+        auto since = known == before.end() ? now : known->second.since;
         if (known != before.end() && windows > known->second.windows) {
             // In seconds: long windows reach further back than nanoseconds do.
             const auto oldest = window_index(size, now) - known->second.windows + 1;

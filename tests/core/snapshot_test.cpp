@@ -388,6 +388,27 @@ TEST(Snapshot, of_the_first_format_has_windows_and_no_prefixes)
     EXPECT_FALSE(bounds.by_prefixes);
 }
 
+TEST(Snapshot, of_the_first_format_says_when_a_claim_was_first_seen)
+{
+    ByteWriter body;
+    for (int i = 0; i < 3; i++)
+        body.put_time(at(0));
+    for (const std::uint64_t number : {0, 0, 1}) // services, slots, claims
+        body.put(number);
+    body.put_address(address("192.0.2.1"));
+    body.put(1); // service
+    body.put(1'763'726'410'000'000'000);
+    body.put(3); // SYNs
+    auto bytes = seal_snapshot(body.take());
+    bytes[8] = 1;
+
+    const auto first = decode_snapshot(bytes);
+    ASSERT_TRUE(first) << first.error().message;
+    EXPECT_EQ(first->told.claims, (SharedArray<Told::Claim>{{address("192.0.2.1"), 1, 0, 3}}));
+    bytes[8] = 2;
+    EXPECT_FALSE(decode_snapshot(bytes));
+}
+
 TEST(Snapshot, of_the_second_format_has_no_reports)
 {
     auto body = encode_snapshot(snapshot_of(small_ledger())).substr(24);
