@@ -2,6 +2,7 @@
 #include "kernel/claims_walk.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -167,7 +168,9 @@ void ClaimsWalk::walk_repeats(const RepeatsReader &repeats, const ChangeSink &si
 void ClaimsWalk::resume(const core::SharedArray<core::Told::Claim> &told,
                         const RepeatsReader &repeats)
 {
-    const auto key = [](const Told &claim) { return std::tie(claim.source, claim.service); };
+    const auto key = [](const Told &claim) {
+        return std::tie(claim.source, claim.service, claim.syn);
+    };
     std::vector<Told> sorted;
     for (std::size_t i = 0; i < told.size(); i++)
         if (told[i].syn != 0)
@@ -178,14 +181,13 @@ void ClaimsWalk::resume(const core::SharedArray<core::Told::Claim> &told,
     const auto sums = sums_with(repeats);
     for (std::uint32_t place = 0; place < told_.size(); place++)
         if (const auto now = read(place)) {
-            const auto found = std::ranges::lower_bound(sorted, key(*now), {}, key);
-            if (found == sorted.end() || !is_same_source(*found, *now))
-                continue;
-            const auto sum = sums.find(place);
-            const auto reached = sum == sums.end() ? now->syn : std::max(now->syn, sum->second.syn);
-            // Counts only grow. One that was ahead was another claim's.
-            if (found->syn <= reached)
-                told_.change(place) = *found;
+            auto reached = *now;
+            if (const auto sum = sums.find(place); sum != sums.end())
+                reached.syn = std::max(reached.syn, sum->second.syn);
+            // Counts only grow. One that was ahead was another claim's, of the same source perhaps.
+            const auto behind = std::ranges::upper_bound(sorted, key(reached), {}, key);
+            if (behind != sorted.begin() && is_same_source(*std::prev(behind), *now))
+                told_.change(place) = *std::prev(behind);
         }
 }
 

@@ -207,6 +207,19 @@ TEST_F(Resume, a_claim_that_came_back_meanwhile_is_told_from_its_beginning)
     EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
 }
 
+/// Its old way was another's already, and nobody had looked at that.
+TEST_F(Resume, a_claim_that_was_told_in_two_ways_goes_on_from_the_one_that_it_has)
+{
+    traffic().send_syn("192.0.2.1");
+    traffic().send_syn("192.0.2.1");
+    auto walk = open_claims();
+    const auto source = address("192.0.2.1");
+    walk.resume({{.source = source, .service = 1, .dropped = 0, .syn = 5},
+                 {.source = source, .service = 1, .dropped = 0, .syn = 1}},
+                open_repeats());
+    EXPECT_THAT(syns_of(walk), ElementsAre(Pair("192.0.2.1", 1)));
+}
+
 TEST_F(Resume, claims_at_another_service_are_others)
 {
     traffic().send_syn("192.0.2.1");
