@@ -320,11 +320,17 @@ Result<AuditSeries::Found> AuditSeries::meant(const SeriesName &which) const
         monitor = *parsed;
     }
     auto found = named(which.name, monitor);
-    if (which.type)
-        std::erase_if(found,
-                      [&](const Series *one) { return one->definition.type != *which.type; });
     if (found.empty())
         return not_there(which);
+    if (which.type) {
+        const auto other = found.front()->definition.type;
+        std::erase_if(found,
+                      [&](const Series *one) { return one->definition.type != *which.type; });
+        if (found.empty())
+            return unknown("series '" + which.name + "' is not of type " +
+                           std::string(series_type_name(*which.type)) + " but " +
+                           std::string(series_type_name(other)));
+    }
     if (found.front()->definition.monitor != found.back()->definition.monitor)
         return malformed("series '" + which.name + "' has several monitors: expected one of " +
                          listed_in_quotes(known(which)) + " with it");
@@ -333,18 +339,10 @@ Result<AuditSeries::Found> AuditSeries::meant(const SeriesName &which) const
 
 Error AuditSeries::not_there(const SeriesName &which) const
 {
-    const auto same_name = named(which.name, std::nullopt);
+    const bool is_name_known = !named(which.name, std::nullopt).empty();
     const auto names = known(which);
-    const bool is_type_wrong =
-        which.type && std::ranges::none_of(same_name, [&](const Series *one) {
-            return one->definition.type == *which.type;
-        });
 
-    if (!same_name.empty() && is_type_wrong)
-        return unknown("series '" + which.name + "' is not of type " +
-                       std::string(series_type_name(*which.type)) + " but " +
-                       std::string(series_type_name(same_name.front()->definition.type)));
-    if (!same_name.empty())
+    if (is_name_known)
         return unknown("series '" + which.name + "' has no monitor '" + which.monitor.value_or("") +
                        "': expected one of " + listed_in_quotes(names));
     return unknown("there is no series '" + which.name + "': " +

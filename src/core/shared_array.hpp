@@ -18,7 +18,7 @@ namespace tallygate::core {
 /// nothing was changed takes no memory.
 ///
 /// A larger piece makes a copy of the whole cheaper, and the first change after one dearer.
-template <typename T, std::size_t PieceSize = 1024>
+template <typename T, std::size_t PieceSize = 64>
 class SharedArray {
 public:
     SharedArray() = default;

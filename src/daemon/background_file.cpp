@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -48,9 +49,13 @@ void BackgroundFile::write_aside(Make make)
     try {
         writing_ = std::async(std::launch::async, [file = file_, make = std::move(make)]() mutable {
             let_others_go_first();
-            // What it holds is let go before the disk is waited for.
-            const auto bytes = std::exchange(make, nullptr)();
-            auto result = file.write(bytes);
+            Result<void> result = Error{"there is no memory for it"};
+            try {
+                // What it holds is let go before the disk is waited for.
+                const auto bytes = std::exchange(make, nullptr)();
+                result = file.write(bytes);
+            } catch (const std::bad_alloc &) {
+            }
             return Written{std::move(result), cpu_time_of_thread()};
         });
     } catch (const std::system_error &error) {

@@ -33,9 +33,9 @@ public:
     void save(kernel::KernelGate &gate);
 
     /// Copies what is to be saved, and leaves the rest to a thread, unless the last one is still
-    /// at it, or has cost so much that the next is not due yet. The copy grows with the proven
-    /// sources and the claims, and while it is made nothing is answered; the windows in it are
-    /// shared, and cost nothing. The thread takes what encode_snapshot() says, and the disk's time.
+    /// at it, or has cost so much that the next is not due yet. The copy costs little: it shares
+    /// what is large, and whoever changes a piece of that copies the piece first. The thread takes
+    /// what encode_snapshot() says, and the disk's time.
     void save_aside(kernel::KernelGate &gate);
 
     /// Why the last save that has ended failed, if it did: a sentence for the operator.
