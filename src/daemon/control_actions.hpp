@@ -19,7 +19,7 @@ class ControlActions : public frontend::Actions {
 public:
     struct Hooks {
         std::function<Result<void>(const core::Requester &)> reload;
-        std::function<void()> changed;      ///< something that DaemonFacts tell
+        std::function<void()> changed;      ///< it takes effect, and DaemonFacts tell of it
         const frontend::DaemonFacts &facts; ///< for what a reload has changed; borrowed
     };
 

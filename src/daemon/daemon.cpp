@@ -65,7 +65,7 @@ Daemon::Daemon(config::Config config)
       lists_(config_.state.dir, clock_, audit_),
       actions_(lists_, mode_, audit_,
                {.reload = [this](const core::Requester &who) { return reload(who); },
-                .changed = [this] { show_facts(); },
+                .changed = [this] { keep_safe(); },
                 .facts = facts_})
 {
     facts_.version = TALLYGATE_VERSION;
