@@ -18,6 +18,10 @@ using core::ListEntry;
 using core::ListKind;
 using core::ListOrigin;
 
+// Of some hundreds of entries: the next tick() ends such a swap, and whoever took them need not
+// wait for another.
+constexpr auto short_swap = 20ms;
+
 /// "until 2025-11-21T12:01:30Z (spam run)"
 std::string end_text(const core::Grounds &grounds)
 {
@@ -62,10 +66,13 @@ void ListsKeeper::take(core::ListPolicy policy, Groups groups)
 {
     policy_ = policy;
     loading_problem_.reset();
-    if (swap_.valid())
+    if (swap_.valid()) {
         next_groups_ = std::move(groups);
-    else
-        begin_swap(std::move(groups));
+        return;
+    }
+    begin_swap(std::move(groups));
+    if (swap_.valid())
+        swap_.wait_for(short_swap);
 }
 
 ListsKeeper::Built ListsKeeper::make(core::Lists lists, Groups groups, const Build &build)
